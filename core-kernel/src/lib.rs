@@ -1,0 +1,28 @@
+//! What the ShopFlow domains share, and nothing else: typed ids, exact money, callers and their
+//! roles, pages, the clock, trace context, faults of input, and the event envelope.
+//!
+//! No crate here does I/O; everything is a plain value or a function of its arguments.
+
+mod caller;
+mod clock;
+mod event;
+mod fault;
+pub mod id;
+mod money;
+mod page;
+
+mod trace;
+pub mod wire_time;
+
+pub use caller::{Caller, Role};
+pub use clock::{Clock, SystemClock};
+pub use event::Envelope;
+pub use fault::{At, Fault, Faults, Violation};
+pub use id::{EventId, NotificationId, OrderId, SessionId, TokenId, UserId};
+pub use money::{Currency, Money, MoneyError};
+pub use page::{Page, PageRequest};
+
+pub use trace::{RequestContext, TraceContext};
+
+/// A boxed error of whatever lies behind a port: kept as the `source` of the port's own error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
