@@ -79,6 +79,44 @@ impl Caller {
     }
 }
 
+/// Whose things a list is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserScope {
+    /// One user's.
+    One(UserId),
+    /// Everybody's.
+    All,
+}
+
+/// Why a caller cannot have the scope they asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeError {
+    /// Customers see only their own (403).
+    #[error("only your own can be listed")]
+    Forbidden,
+    /// A service owns nothing, so it must say whose it wants (400).
+    #[error("a service must name a user or all")]
+    Required,
+}
+
+impl UserScope {
+    /// The scope that `caller` gets when asking for `requested`; their own when they do not ask.
+    ///
+    /// # Errors
+    /// `Forbidden` for a customer who asks for another's, `Required` for a service that does not
+    /// ask.
+    pub fn resolve(caller: &Caller, requested: Option<Self>) -> Result<Self, ScopeError> {
+        match (caller, requested) {
+            (Caller::Customer(id), Some(scope)) if scope != Self::One(*id) => {
+                Err(ScopeError::Forbidden)
+            }
+            (_, Some(scope)) => Ok(scope),
+            (Caller::Customer(id) | Caller::Admin(id), None) => Ok(Self::One(*id)),
+            (Caller::Service(_), None) => Err(ScopeError::Required),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,5 +128,41 @@ mod tests {
         assert!(!Caller::Customer(mine).may_read(theirs));
         assert!(Caller::Admin(mine).may_read(theirs));
         assert!(Caller::Service("notification-service".into()).may_read(theirs));
+    }
+
+    #[test]
+    fn a_list_is_scoped_by_role() {
+        let (mine, theirs) = (UserId::generate(), UserId::generate());
+        let (one, other) = (UserScope::One(mine), UserScope::One(theirs));
+        let service = Caller::Service("s".into());
+        for (caller, requested, scope) in [
+            (Caller::Customer(mine), None, Ok(one)),
+            (Caller::Customer(mine), Some(one), Ok(one)),
+            (
+                Caller::Customer(mine),
+                Some(other),
+                Err(ScopeError::Forbidden),
+            ),
+            (
+                Caller::Customer(mine),
+                Some(UserScope::All),
+                Err(ScopeError::Forbidden),
+            ),
+            (Caller::Admin(mine), None, Ok(one)),
+            (Caller::Admin(mine), Some(other), Ok(other)),
+            (
+                Caller::Admin(mine),
+                Some(UserScope::All),
+                Ok(UserScope::All),
+            ),
+            (service.clone(), None, Err(ScopeError::Required)),
+            (service, Some(other), Ok(other)),
+        ] {
+            assert_eq!(
+                UserScope::resolve(&caller, requested),
+                scope,
+                "{caller:?} {requested:?}"
+            );
+        }
     }
 }

@@ -105,7 +105,11 @@ mod tests {
             text.to_uppercase().parse::<OrderId>().unwrap().to_string(),
             text
         );
-        for bad in ["", "b2c3d4e5f6a78901bcdef12345678901", "{b2c3d4e5-f6a7-8901-bcde-f12345678901}"] {
+        for bad in [
+            "",
+            "b2c3d4e5f6a78901bcdef12345678901",
+            "{b2c3d4e5-f6a7-8901-bcde-f12345678901}",
+        ] {
             assert!(bad.parse::<OrderId>().is_err(), "{bad}");
         }
     }

@@ -9,20 +9,29 @@ mod event;
 mod fault;
 pub mod id;
 mod money;
+mod outbox;
 mod page;
+mod text;
 
 mod trace;
+mod verify;
 pub mod wire_time;
 
-pub use caller::{Caller, Role};
+pub use caller::{Caller, Role, ScopeError, UserScope};
 pub use clock::{Clock, SystemClock};
 pub use event::Envelope;
 pub use fault::{At, Fault, Faults, Violation};
 pub use id::{EventId, NotificationId, OrderId, SessionId, TokenId, UserId};
 pub use money::{Currency, Money, MoneyError};
+pub use outbox::{
+    EventPublisher, Outbox, OutboxBacklog, OutboxMessage, PublishError, RelayError, RelayReport,
+    Wake,
+};
 pub use page::{Page, PageRequest};
 
+pub use text::Text;
 pub use trace::{RequestContext, TraceContext};
+pub use verify::{TokenVerifier, VerifyError};
 
 /// A boxed error of whatever lies behind a port: kept as the `source` of the port's own error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -242,7 +242,11 @@ mod tests {
             ("99999999.99", "99999999.99"),
             ("0.10000000000000000000000000000000000000", "0.10"),
         ] {
-            assert_eq!(read(json).map(|m| m.to_string()).as_deref(), Ok(shown), "{json}");
+            assert_eq!(
+                read(json).map(|m| m.to_string()).as_deref(),
+                Ok(shown),
+                "{json}"
+            );
         }
     }
 

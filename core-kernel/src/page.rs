@@ -54,9 +54,6 @@ mod tests {
     fn pages_are_counted_from_one_and_the_last_may_be_short() {
         let third = PageRequest { page: 3, limit: 20 };
         assert_eq!(third.offset(), 40);
-        assert_eq!(
-            [0, 1, 20, 21].map(|total| third.pages(total)),
-            [0, 1, 1, 2]
-        );
+        assert_eq!([0, 1, 20, 21].map(|total| third.pages(total)), [0, 1, 1, 2]);
     }
 }

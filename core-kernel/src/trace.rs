@@ -163,7 +163,15 @@ mod tests {
         let zero = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
         let upper = PARENT.to_uppercase();
         let longer = format!("{PARENT}-00");
-        for bad in ["", "00", zero, &upper, &longer, &PARENT.replace("00-4", "ff-4"), &PARENT[..54]] {
+        for bad in [
+            "",
+            "00",
+            zero,
+            &upper,
+            &longer,
+            &PARENT.replace("00-4", "ff-4"),
+            &PARENT[..54],
+        ] {
             assert_eq!(TraceContext::parse(bad, None), None, "{bad}");
         }
         let later = format!("01{}-what-comes", &PARENT[2..]);

@@ -1,1 +1,22 @@
-//! placeholder
+//! Orders: what they are, how they move from placed to delivered, and which events they raise.
+//!
+//! Pure domain: no runtime, database, broker or HTTP. Give [`Orders`] an [`OrderStore`] of your
+//! own and it works on that.
+
+mod app;
+mod event;
+mod line;
+mod order;
+mod ports;
+mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use app::{AccessError, Orders, PlaceError, TransitionFailure};
+pub use event::{OrderCreated, OrderEvent, OrderShipped, Region};
+pub use line::{Address, Country, LineItem, Notes, ProductName, Quantity, UnitPrice};
+pub use order::{Actor, Change, HistoryEntry, NewOrder, Order, Placed};
+#[cfg(feature = "testing")]
+pub use ports::MockOrderStore;
+pub use ports::{OrderFilter, OrderSort, OrderStore, OrderSummary, SortField, StoreError};
+pub use state::{OrderState, OrderStatus, TransitionError};

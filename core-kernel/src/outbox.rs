@@ -1,0 +1,104 @@
+//! The transactional outbox: events are stored with the change they tell of, and a relay carries
+//! them to the broker afterwards, at least once and in order per subject.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use crate::{BoxError, EventId};
+
+/// An event waiting to be published. Its bytes never change, however often it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxMessage {
+    /// The event's id, which is the `message_id` on the broker.
+    pub event_id: EventId,
+    /// What it is about (an order's id). Events of one subject are published in order.
+    pub subject: Uuid,
+    /// What happened, `OrderCreated`.
+    pub event_type: String,
+    /// Where the broker is to route it, `order.created`.
+    pub routing_key: String,
+    /// The envelope as JSON.
+    pub payload: String,
+    /// W3C trace context of the request that caused it.
+    pub traceparent: String,
+    /// The vendors' part of the trace context.
+    pub tracestate: Option<String>,
+    /// When it happened, in seconds since 1970 (UTC).
+    pub occurred_at: i64,
+}
+
+/// The broker cannot take events now; all of them stay in the outbox.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker does not take events")]
+pub struct PublishError(#[source] pub BoxError);
+
+/// Hands events to the broker.
+#[async_trait]
+pub trait EventPublisher: Send + Sync {
+    /// Publishes a batch and answers, message by message and in the same order, whether the broker
+    /// confirmed and routed it.
+    ///
+    /// # Errors
+    /// When nothing is known of the batch: the connection is away, or no confirm came in time.
+    /// Some messages may have arrived all the same.
+    async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError>;
+}
+
+/// What one pass over the outbox did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RelayReport {
+    /// Events that the broker confirmed and routed; they have left the outbox.
+    pub published: usize,
+    /// Events that it refused or could not route; they stay.
+    pub refused: usize,
+}
+
+/// What waits in an outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct OutboxBacklog {
+    /// Events not yet published.
+    pub waiting: u64,
+    /// The age of the oldest of them, in seconds; 0 when none waits.
+    pub oldest_seconds: f64,
+}
+
+/// Why a pass over the outbox failed. Nothing is lost: what was not marked is sent again.
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The broker does not take events.
+    #[error(transparent)]
+    Broker(#[from] PublishError),
+    /// The store does not answer.
+    #[error("the outbox cannot be read or written")]
+    Store(#[source] BoxError),
+}
+
+/// Keeps events until they are published.
+#[async_trait]
+pub trait Outbox: Send + Sync {
+    /// Claims up to `limit` events, publishes them, and marks those that were confirmed and routed.
+    ///
+    /// Any number of relays may run at once. An event is only claimed when no earlier event of its
+    /// subject is unpublished, so order per subject holds; a claim ends with this call, or with the
+    /// process that made it.
+    ///
+    /// # Errors
+    /// `Broker` or `Store`; the claimed events stay in the outbox.
+    async fn relay(
+        &self,
+        publisher: &dyn EventPublisher,
+        limit: u32,
+    ) -> Result<RelayReport, RelayError>;
+
+    /// What waits to be published.
+    ///
+    /// # Errors
+    /// `Store` when it cannot be read.
+    async fn backlog(&self) -> Result<OutboxBacklog, RelayError>;
+}
+
+/// Told that events were committed, so that the relay need not wait for its next look.
+pub trait Wake: Send + Sync {
+    /// Wakes the relay; a wake during a pass leads to one more pass.
+    fn wake(&self);
+}

@@ -1,0 +1,181 @@
+//! The use cases. HTTP and the command line both call these, so each exists once.
+
+use std::sync::Arc;
+
+use core_kernel::{
+    Caller, Clock, EventId, OrderId, Page, PageRequest, RequestContext, UserId, Wake,
+};
+
+use crate::order::{Actor, HistoryEntry, NewOrder, Order};
+use crate::ports::{OrderFilter, OrderSort, OrderStore, OrderSummary, StoreError};
+use crate::state::TransitionError;
+
+/// Why an order cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// No order has this id (404).
+    #[error("no such order")]
+    NotFound,
+    /// It is another customer's (403).
+    #[error("the order belongs to another customer")]
+    Forbidden,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an order cannot be placed.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// Services order nothing (403).
+    #[error("only customers and admins place orders")]
+    Forbidden,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an order cannot be moved.
+#[derive(Debug, thiserror::Error)]
+pub enum TransitionFailure {
+    /// No order has this id (404).
+    #[error("no such order")]
+    NotFound,
+    /// The state machine refuses (400, 409).
+    #[error(transparent)]
+    Refused(#[from] TransitionError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How often a change that lost a race is decided anew. Each loss means that another change won,
+/// and an order has three of them in its life.
+const MAX_RACES: usize = 4;
+
+/// Everything that can be done with orders.
+#[derive(Clone)]
+pub struct Orders {
+    store: Arc<dyn OrderStore>,
+    relay: Arc<dyn Wake>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Orders {
+    /// The use cases on this store. `relay` is woken whenever events were committed.
+    #[must_use]
+    pub fn new(store: Arc<dyn OrderStore>, relay: Arc<dyn Wake>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            store,
+            relay,
+            clock,
+        }
+    }
+
+    /// Whether the caller may place orders at all; the user they would be placed for.
+    ///
+    /// # Errors
+    /// `Forbidden` for services.
+    pub fn may_place(caller: &Caller) -> Result<UserId, PlaceError> {
+        caller.user_id().ok_or(PlaceError::Forbidden)
+    }
+
+    /// Places an order for the caller: order, history and `OrderCreated` in one transaction.
+    ///
+    /// # Errors
+    /// `Forbidden` for services, or the store's.
+    pub async fn place(
+        &self,
+        caller: &Caller,
+        new: NewOrder,
+        context: &RequestContext,
+    ) -> Result<Order, PlaceError> {
+        let user_id = Self::may_place(caller)?;
+        let placed = Order::place(
+            OrderId::generate(),
+            user_id,
+            new,
+            EventId::generate(),
+            Actor::from(caller),
+            context,
+            self.clock.now(),
+        );
+        self.store.insert(&placed, context).await?;
+        self.relay.wake();
+        tracing::info!(order_id = %placed.order.id, "order placed");
+        Ok(placed.order)
+    }
+
+    /// One order, if the caller may see it (PRD §4.2).
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden` for another customer's, or the store's.
+    pub async fn get(&self, caller: &Caller, id: OrderId) -> Result<Order, AccessError> {
+        let order = self.store.find(id).await?.ok_or(AccessError::NotFound)?;
+        if !caller.may_read(order.user_id) {
+            return Err(AccessError::Forbidden);
+        }
+        Ok(order)
+    }
+
+    /// One page of orders. The filter's scope was resolved by [`core_kernel::UserScope::resolve`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list(
+        &self,
+        filter: OrderFilter,
+        sort: OrderSort,
+        page: PageRequest,
+    ) -> Result<Page<OrderSummary>, StoreError> {
+        self.store.list(filter, sort, page).await
+    }
+
+    /// An order's history, oldest first, if the caller may see the order.
+    ///
+    /// # Errors
+    /// Those of [`Orders::get`].
+    pub async fn history(
+        &self,
+        caller: &Caller,
+        id: OrderId,
+    ) -> Result<Vec<HistoryEntry>, AccessError> {
+        self.get(caller, id).await?;
+        Ok(self.store.history(id).await?)
+    }
+
+    /// Moves an order one step (PRD §6). `to` is the word that was asked for; who may ask is
+    /// checked before. Of two racing calls one wins, the other sees the order as the first left it.
+    ///
+    /// # Errors
+    /// `NotFound`, `Refused` by the state machine, or the store's.
+    pub async fn transition(
+        &self,
+        actor: &Actor,
+        id: OrderId,
+        to: &str,
+        context: &RequestContext,
+    ) -> Result<Order, TransitionFailure> {
+        let mut races = 0;
+        loop {
+            let order = self
+                .store
+                .find(id)
+                .await?
+                .ok_or(TransitionFailure::NotFound)?;
+            let at = self.clock.now().max(order.updated_at);
+            let change = order.advance(to, EventId::generate(), actor.clone(), context, at)?;
+            match self.store.commit(&change, context).await {
+                Ok(()) => {
+                    if !change.events.is_empty() {
+                        self.relay.wake();
+                    }
+                    tracing::info!(order_id = %id, from = %change.from, to, "order moved");
+                    return Ok(change.order);
+                }
+                Err(StoreError::Conflict) if races < MAX_RACES => races += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

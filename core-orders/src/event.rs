@@ -1,0 +1,163 @@
+//! The events an order raises (PRD §5).
+
+use core_kernel::{Envelope, EventId, Money, OrderId, UserId, wire_time};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::line::Address;
+use crate::order::Order;
+
+/// As much of an address as an event tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Region {
+    /// City.
+    pub city: String,
+    /// State or province, or `null`.
+    pub state: Option<String>,
+    /// ISO 3166-1 alpha-2 code.
+    pub country: &'static str,
+}
+
+impl From<&Address> for Region {
+    fn from(address: &Address) -> Self {
+        Self {
+            city: address.city.as_str().to_owned(),
+            state: address
+                .state
+                .as_ref()
+                .map(|state| state.as_str().to_owned()),
+            country: address.country.alpha2(),
+        }
+    }
+}
+
+/// Payload of `OrderCreated`, routing key `order.created` (PRD §5.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OrderCreated {
+    /// Which order.
+    pub order_id: OrderId,
+    /// Whose.
+    pub user_id: UserId,
+    /// Always `pending`.
+    pub status: &'static str,
+    /// What it costs, a JSON number.
+    pub total_amount: Money,
+    /// In which currency.
+    pub currency: &'static str,
+    /// How many lines it has.
+    pub items_count: usize,
+    /// Where it goes, roughly.
+    pub shipping_address: Region,
+}
+
+/// Payload of `OrderShipped`, routing key `order.shipped` (PRD §5.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OrderShipped {
+    /// Which order.
+    pub order_id: OrderId,
+    /// Whose.
+    pub user_id: UserId,
+    /// Always `shipped`.
+    pub status: &'static str,
+    /// When it was shipped.
+    #[serde(with = "wire_time")]
+    pub shipped_at: Timestamp,
+    /// Where it goes, roughly.
+    pub shipping_address: Region,
+}
+
+/// An event of an order, to be stored and published with the change that raised it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderEvent {
+    /// An order was placed.
+    Created(Envelope<OrderCreated>),
+    /// An order went on its way.
+    Shipped(Envelope<OrderShipped>),
+}
+
+impl OrderEvent {
+    pub(crate) fn created(id: EventId, order: &Order) -> Self {
+        Self::Created(envelope(
+            id,
+            "OrderCreated",
+            order.created_at,
+            OrderCreated {
+                order_id: order.id,
+                user_id: order.user_id,
+                status: order.status().as_str(),
+                total_amount: order.total_amount,
+                currency: order.currency.code(),
+                items_count: order.items.len(),
+                shipping_address: Region::from(&order.shipping_address),
+            },
+        ))
+    }
+
+    pub(crate) fn shipped(id: EventId, order: &Order, shipped_at: Timestamp) -> Self {
+        Self::Shipped(envelope(
+            id,
+            "OrderShipped",
+            shipped_at,
+            OrderShipped {
+                order_id: order.id,
+                user_id: order.user_id,
+                status: order.status().as_str(),
+                shipped_at,
+                shipping_address: Region::from(&order.shipping_address),
+            },
+        ))
+    }
+
+    /// The event's id.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        match self {
+            Self::Created(envelope) => envelope.event_id,
+            Self::Shipped(envelope) => envelope.event_id,
+        }
+    }
+
+    /// Its type, `OrderCreated` or `OrderShipped`.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "OrderCreated",
+            Self::Shipped(_) => "OrderShipped",
+        }
+    }
+
+    /// Where the broker routes it.
+    #[must_use]
+    pub fn routing_key(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "order.created",
+            Self::Shipped(_) => "order.shipped",
+        }
+    }
+
+    /// The envelope as JSON, as it is stored and published.
+    ///
+    /// # Errors
+    /// None that these types can give; the serializer's are passed on.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        match self {
+            Self::Created(envelope) => serde_json::to_string(envelope),
+            Self::Shipped(envelope) => serde_json::to_string(envelope),
+        }
+    }
+}
+
+fn envelope<P>(
+    event_id: EventId,
+    event_type: &str,
+    timestamp: Timestamp,
+    payload: P,
+) -> Envelope<P> {
+    Envelope {
+        event_id,
+        event_type: event_type.to_owned(),
+        timestamp,
+        version: Envelope::<P>::VERSION.to_owned(),
+        payload,
+    }
+}

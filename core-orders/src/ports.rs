@@ -1,0 +1,109 @@
+//! What this core needs from outside.
+
+use async_trait::async_trait;
+use core_kernel::{
+    BoxError, Currency, Money, OrderId, Page, PageRequest, RequestContext, UserScope,
+};
+use jiff::Timestamp;
+
+use crate::order::{Change, HistoryEntry, Order, Placed};
+use crate::state::OrderStatus;
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The order is no longer in the state the change began from; nothing was written.
+    #[error("the order was changed by another")]
+    Conflict,
+    /// The store does not answer; it may be tried again later (503).
+    #[error("the order store does not answer")]
+    Unavailable(#[source] BoxError),
+    /// What is stored cannot be understood, or the store refused (500).
+    #[error("the order store failed")]
+    Broken(#[source] BoxError),
+}
+
+/// Which orders a list holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderFilter {
+    /// Whose.
+    pub scope: UserScope,
+    /// In which state; any when `None`.
+    pub status: Option<OrderStatus>,
+}
+
+/// What a list is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortField {
+    /// When it was placed.
+    CreatedAt,
+    /// When it last changed.
+    UpdatedAt,
+    /// What it costs.
+    TotalAmount,
+    /// The name of its state, alphabetically.
+    Status,
+}
+
+/// How a list is sorted. Ties break by id in the same direction, so pages never repeat or skip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderSort {
+    /// By what.
+    pub by: SortField,
+    /// Largest, or newest, first.
+    pub descending: bool,
+}
+
+impl Default for OrderSort {
+    /// Newest first (PRD §4.2).
+    fn default() -> Self {
+        Self {
+            by: SortField::CreatedAt,
+            descending: true,
+        }
+    }
+}
+
+/// As much of an order as a list shows (PRD §4.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderSummary {
+    /// Its id.
+    pub id: OrderId,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// What it costs.
+    pub total_amount: Money,
+    /// ISO 4217.
+    pub currency: Currency,
+    /// When it was placed.
+    pub created_at: Timestamp,
+}
+
+/// Keeps orders together with their history and the events they raise. Each call is one
+/// transaction; what more an adapter must do is in `testing::contract`.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait OrderStore: Send + Sync {
+    /// The order with this id, or `None`.
+    async fn find(&self, id: OrderId) -> Result<Option<Order>, StoreError>;
+
+    /// One page of the orders that pass the filter.
+    async fn list(
+        &self,
+        filter: OrderFilter,
+        sort: OrderSort,
+        page: PageRequest,
+    ) -> Result<Page<OrderSummary>, StoreError>;
+
+    /// An order's history, oldest first; empty for an unknown order.
+    async fn history(&self, id: OrderId) -> Result<Vec<HistoryEntry>, StoreError>;
+
+    /// Adds an order, its history entry and its events: all or nothing.
+    async fn insert(&self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError>;
+
+    /// Replaces an order's state, adds its history entry and its events: all or nothing.
+    ///
+    /// # Errors
+    /// `Conflict` if the stored status is no longer `change.from`; nothing is written.
+    async fn commit(&self, change: &Change, context: &RequestContext) -> Result<(), StoreError>;
+}
