@@ -1,1 +1,31 @@
-//! placeholder
+//! Accounts, passwords, sessions and tokens: who someone is, and how they show it.
+//!
+//! Pure domain: no runtime, database, broker or HTTP. The CPU work that belongs to it (scrypt,
+//! HMAC) is here as plain functions; an adapter runs the slow part off the async threads.
+
+mod app;
+mod password;
+mod ports;
+mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod token;
+mod user;
+
+pub use app::{
+    Auth, AuthSettings, LoginError, ProfileError, RefreshError, RegisterError, ValidateError,
+};
+pub use password::{
+    Password, PasswordCrypto, PasswordHash, ScryptParams, ScryptParamsError, UnusableHash, Verdict,
+};
+pub use ports::{HashError, PasswordHasher, SessionStore, StoreError, UserStore};
+#[cfg(feature = "testing")]
+pub use ports::{MockPasswordHasher, MockSessionStore, MockUserStore};
+pub use session::{
+    AccessState, NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash,
+};
+pub use token::{
+    AccessClaims, Bearer, Keyring, KeyringError, RefreshClaims, ServiceClaims, SignError,
+    TokenError, TokenPair,
+};
+pub use user::{Account, Email, Identity, PersonName, Phone, Registration, User, UserRole};

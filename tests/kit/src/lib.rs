@@ -1,1 +1,32 @@
-//! placeholder
+//! What the tests of ShopFlow, and of programs built on it, need around them: real PostgreSQL and
+//! RabbitMQ servers, a TCP proxy for outages, stand-ins for Amazon SES and Twilio, and a way to run
+//! and call programs.
+//!
+//! Helpers panic with a clear message instead of returning errors, unless a test may want to see
+//! the error. A server that cannot be had is a failed test, never a skipped one.
+
+mod client;
+mod env;
+mod fakes;
+mod process;
+mod proxy;
+mod runtime;
+mod servers;
+mod url;
+mod wait;
+
+pub use client::{Client, Response};
+pub use fakes::{
+    Fake, Provider, Received, Reply,
+    ses::{FakeSes, Ses, SesMail, SesRejection},
+    twilio::{FakeTwilio, Twilio, TwilioText},
+};
+pub use process::{Process, free_port};
+pub use proxy::Proxy;
+pub use servers::{
+    message::Message,
+    postgres::{Postgres, PrivatePostgres, postgres},
+    rabbitmq::{PrivateRabbitMq, RabbitMq, rabbitmq},
+    vhost::{Tap, Vhost},
+};
+pub use wait::{wait_for, wait_until};

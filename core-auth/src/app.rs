@@ -1,0 +1,337 @@
+//! The use cases. HTTP and the command line both call these, so each exists once.
+
+use std::sync::Arc;
+
+use core_kernel::{Caller, Clock, SessionId, TokenId, UserId};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::password::{Password, PasswordHash, Verdict};
+use crate::ports::{HashError, PasswordHasher, SessionStore, StoreError, UserStore};
+use crate::session::{NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash};
+use crate::token::{
+    AccessClaims, Bearer, Keyring, RefreshClaims, SignError, TokenError, TokenPair,
+};
+use crate::user::{Account, Email, Identity, Registration, User, UserRole};
+
+/// Why an account was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The address has one already (409).
+    #[error("the email is taken")]
+    EmailTaken,
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// Why a login failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// Unknown address or wrong password; which of the two nobody learns (401).
+    #[error("the credentials are wrong")]
+    InvalidCredentials,
+    /// The right password of a deactivated account (403).
+    #[error("the account is deactivated")]
+    Deactivated,
+    /// The password could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// A token could not be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a refresh token got no new pair.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// It is no refresh token of ours, or expired (401).
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// It does not count any more (401).
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A token could not be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a bearer token was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum ValidateError {
+    /// It is no token of ours, expired, or no longer counts (401).
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a profile cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// It is another's (403), whether or not it exists.
+    #[error("the profile belongs to another user")]
+    Forbidden,
+    /// No user has this id (404).
+    #[error("no such user")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What an operator can set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuthSettings {
+    /// How long after its first use a refresh token still gets a pair (`REFRESH_REUSE_GRACE_SECONDS`).
+    pub refresh_grace: SignedDuration,
+}
+
+/// Everything that can be done with accounts and tokens.
+#[derive(Clone)]
+pub struct Auth {
+    users: Arc<dyn UserStore>,
+    sessions: Arc<dyn SessionStore>,
+    hasher: Arc<dyn PasswordHasher>,
+    keys: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    settings: AuthSettings,
+}
+
+impl Auth {
+    /// The use cases on these stores.
+    #[must_use]
+    pub fn new(
+        users: Arc<dyn UserStore>,
+        sessions: Arc<dyn SessionStore>,
+        hasher: Arc<dyn PasswordHasher>,
+        keys: Arc<Keyring>,
+        clock: Arc<dyn Clock>,
+        settings: AuthSettings,
+    ) -> Self {
+        Self {
+            users,
+            sessions,
+            hasher,
+            keys,
+            clock,
+            settings,
+        }
+    }
+
+    /// Makes an account. The HTTP service only ever asks for customers.
+    ///
+    /// # Errors
+    /// `EmailTaken`, or what failed.
+    pub async fn register(&self, new: Registration, role: UserRole) -> Result<User, RegisterError> {
+        // The hash comes first, so that a taken address costs as much as a free one.
+        let password_hash = self.hasher.hash(new.password).await?;
+        let now = self.clock.now();
+        let user = User {
+            id: UserId::generate(),
+            email: new.email,
+            first_name: new.first_name,
+            last_name: new.last_name,
+            phone: new.phone,
+            role,
+            is_active: true,
+            created_at: now,
+            updated_at: now,
+        };
+        let account = Account {
+            user,
+            password_hash,
+        };
+        match self.users.insert(&account).await {
+            Ok(()) => {
+                tracing::info!(user_id = %account.user.id, role = role.role().as_str(), "account made");
+                Ok(account.user)
+            }
+            Err(StoreError::EmailTaken) => Err(RegisterError::EmailTaken),
+            Err(error) => Err(RegisterError::Store(error)),
+        }
+    }
+
+    /// Begins a session for the owner of these credentials.
+    ///
+    /// # Errors
+    /// `InvalidCredentials`, `Deactivated` (only to the right password), or what failed.
+    pub async fn login(&self, email: &Email, password: Password) -> Result<TokenPair, LoginError> {
+        let account = self.users.find_by_email(email).await?;
+        let stored = account
+            .as_ref()
+            .map(|account| account.password_hash.clone());
+        let verdict = self.hasher.verify(password.clone(), stored).await?;
+        let (Some(account), Verdict::Right { outdated }) = (account, verdict) else {
+            return Err(LoginError::InvalidCredentials);
+        };
+        if !account.user.is_active {
+            return Err(LoginError::Deactivated);
+        }
+        if outdated {
+            self.renew_hash(account.user.id, &account.password_hash, password)
+                .await;
+        }
+        let now = self.clock.now();
+        let issue = Issue::new(account.user.id, SessionId::generate(), now);
+        self.sessions
+            .start(&NewSession {
+                id: issue.claims.sid,
+                user_id: account.user.id,
+                at: now,
+                refresh: issue.stored(),
+            })
+            .await?;
+        tracing::info!(user_id = %account.user.id, session_id = %issue.claims.sid, "session begun");
+        Ok(issue.sign(&self.keys, &account.user)?)
+    }
+
+    /// A weak hash is replaced while the password is known. The login stands even if that fails.
+    async fn renew_hash(&self, id: UserId, old: &PasswordHash, password: Password) {
+        let renewed = match self.hasher.hash(password).await {
+            Ok(new) => self
+                .users
+                .replace_hash(id, old, &new)
+                .await
+                .map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match renewed {
+            Ok(()) => tracing::info!(user_id = %id, "password hash renewed"),
+            Err(error) => tracing::warn!(user_id = %id, error, "password hash not renewed"),
+        }
+    }
+
+    /// Exchanges a refresh token for a new pair of the same session.
+    ///
+    /// # Errors
+    /// `Token` or `Refused` (both 401), or what failed.
+    pub async fn refresh(&self, token: &str) -> Result<TokenPair, RefreshError> {
+        let now = self.clock.now();
+        let presented = self.keys.read_refresh(token, now)?;
+        let issue = Issue::new(presented.sub, presented.sid, now);
+        let rotation = Rotation {
+            session_id: presented.sid,
+            presented: TokenHash::of(presented.jti),
+            next: issue.stored(),
+            at: now,
+            grace: self.settings.refresh_grace,
+        };
+        match self.sessions.rotate(&rotation).await? {
+            RotationOutcome::Rotated(user) => Ok(issue.sign(&self.keys, &user)?),
+            RotationOutcome::Refused(refusal) => {
+                if refusal == Refusal::Reused {
+                    tracing::warn!(
+                        user_id = %presented.sub, session_id = %presented.sid,
+                        "refresh token used again, session ended"
+                    );
+                }
+                Err(refusal.into())
+            }
+        }
+    }
+
+    /// Who a bearer token belongs to, if it still counts.
+    ///
+    /// # Errors
+    /// `Token` (401), or what failed.
+    pub async fn validate(&self, token: &str) -> Result<Identity, ValidateError> {
+        let claims = match self.keys.read_bearer(token, self.clock.now())? {
+            Bearer::Service(claims) => {
+                let caller = Caller::Service(claims.sub);
+                return Ok(Identity {
+                    caller,
+                    email: None,
+                });
+            }
+            Bearer::User(claims) => claims,
+        };
+        let Some(state) = self.sessions.access(claims.sid).await? else {
+            return Err(TokenError("unknown session").into());
+        };
+        if state.ended || state.user.id != claims.sub {
+            return Err(TokenError("session ended").into());
+        }
+        if !state.user.is_active {
+            return Err(TokenError("account deactivated").into());
+        }
+        // A change of role ends the access tokens issued before it.
+        if state.user.role.role() != claims.role {
+            return Err(TokenError("role changed").into());
+        }
+        Ok(Identity {
+            caller: state.user.caller(),
+            email: Some(state.user.email),
+        })
+    }
+
+    /// A profile: one's own, or anyone's for admins and services (PRD §4.1).
+    ///
+    /// # Errors
+    /// `Forbidden` for another's, `NotFound`, or what failed.
+    pub async fn profile(&self, caller: &Caller, id: UserId) -> Result<User, ProfileError> {
+        if !caller.may_read(id) {
+            return Err(ProfileError::Forbidden);
+        }
+        self.users.find(id).await?.ok_or(ProfileError::NotFound)
+    }
+}
+
+/// A pair of tokens about to be issued.
+struct Issue {
+    claims: RefreshClaims,
+    at: Timestamp,
+}
+
+impl Issue {
+    fn new(user: UserId, session: SessionId, at: Timestamp) -> Self {
+        let iat = at.as_second();
+        let claims = RefreshClaims {
+            sub: user,
+            iat,
+            exp: iat + Keyring::REFRESH_TTL.as_secs(),
+            jti: TokenId::generate(),
+            sid: session,
+        };
+        Self { claims, at }
+    }
+
+    fn stored(&self) -> StoredRefresh {
+        StoredRefresh {
+            hash: TokenHash::of(self.claims.jti),
+            issued_at: self.at,
+            // Thirty days from now are within what a timestamp can hold.
+            expires_at: self
+                .at
+                .checked_add(Keyring::REFRESH_TTL)
+                .unwrap_or(Timestamp::MAX),
+        }
+    }
+
+    fn sign(self, keys: &Keyring, user: &User) -> Result<TokenPair, SignError> {
+        let expires_in = Keyring::ACCESS_TTL.as_secs();
+        let access = AccessClaims {
+            sub: user.id,
+            email: user.email.as_str().to_owned(),
+            role: user.role.role(),
+            iat: self.claims.iat,
+            exp: self.claims.iat + expires_in,
+            jti: TokenId::generate(),
+            sid: self.claims.sid,
+        };
+        Ok(TokenPair {
+            access_token: keys.sign_access(&access)?,
+            refresh_token: keys.sign_refresh(&self.claims)?,
+            expires_in,
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! For tests of this core, of its adapters, and of adapters that others write.
+
+pub mod contract;
+
+use core_kernel::{Clock, SessionId, SystemClock, TokenId, UserId};
+use jiff::Timestamp;
+
+use crate::password::PasswordHash;
+use crate::session::{NewSession, StoredRefresh, TokenHash};
+use crate::token::Keyring;
+use crate::user::{Account, Email, PersonName, Phone, User, UserRole};
+
+/// An account with an address of its own.
+#[must_use]
+pub fn account() -> Account {
+    let id = UserId::generate();
+    let now = SystemClock.now();
+    Account {
+        user: User {
+            id,
+            email: Email::normalized(&format!("{id}@example.com")),
+            first_name: PersonName::trusted("Jane".into()),
+            last_name: PersonName::trusted("Doe".into()),
+            phone: Some(Phone::trusted("+15551234567".into())),
+            role: UserRole::Customer,
+            is_active: true,
+            created_at: now,
+            updated_at: now,
+        },
+        password_hash: PasswordHash("$scrypt$not$a$real$hash".into()),
+    }
+}
+
+/// A refresh token issued at `at`.
+///
+/// # Panics
+/// When thirty days after `at` are beyond time.
+#[must_use]
+pub fn refresh_token(at: Timestamp) -> StoredRefresh {
+    StoredRefresh {
+        hash: TokenHash::of(TokenId::generate()),
+        issued_at: at,
+        expires_at: at.checked_add(Keyring::REFRESH_TTL).expect("a time"),
+    }
+}
+
+/// A session of `user` that begins now.
+#[must_use]
+pub fn session(user: UserId) -> NewSession {
+    let at = SystemClock.now();
+    NewSession {
+        id: SessionId::generate(),
+        user_id: user,
+        at,
+        refresh: refresh_token(at),
+    }
+}

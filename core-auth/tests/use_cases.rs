@@ -1,0 +1,241 @@
+//! The use cases on mocked stores: which work is done, in which order, and what nobody learns.
+
+use std::sync::Arc;
+
+use core_auth::testing::account;
+use core_auth::{
+    AccessState, Auth, AuthSettings, Email, HashError, Keyring, LoginError, MockPasswordHasher,
+    MockSessionStore, MockUserStore, Password, PasswordHash, ProfileError, RefreshError, Refusal,
+    RotationOutcome, StoreError, UserRole, ValidateError, Verdict,
+};
+use core_kernel::{Caller, Clock, SystemClock, UserId};
+use jiff::SignedDuration;
+use secrecy::SecretString;
+
+fn keys() -> Arc<Keyring> {
+    let secret = SecretString::from("0123456789abcdef0123456789abcdef");
+    Arc::new(Keyring::new(&secret, &[]).unwrap())
+}
+
+#[derive(Default)]
+struct Mocks {
+    users: MockUserStore,
+    sessions: MockSessionStore,
+    hasher: MockPasswordHasher,
+}
+
+impl Mocks {
+    fn auth(self) -> Auth {
+        Auth::new(
+            Arc::new(self.users),
+            Arc::new(self.sessions),
+            Arc::new(self.hasher),
+            keys(),
+            Arc::new(SystemClock),
+            AuthSettings::default(),
+        )
+    }
+}
+
+fn right() -> Verdict {
+    Verdict::Right { outdated: false }
+}
+
+async fn login(auth: &Auth) -> Result<core_auth::TokenPair, LoginError> {
+    auth.login(
+        &Email::normalized("jane@example.com"),
+        Password::attempt("x"),
+    )
+    .await
+}
+
+#[tokio::test]
+async fn an_unknown_account_costs_the_same_hash_and_gives_the_same_answer() {
+    let mut mocks = Mocks::default();
+    mocks.users.expect_find_by_email().returning(|_| Ok(None));
+    mocks
+        .hasher
+        .expect_verify()
+        .withf(|_, stored| stored.is_none())
+        .times(1)
+        .returning(|_, _| Ok(Verdict::Wrong));
+    assert!(matches!(
+        login(&mocks.auth()).await,
+        Err(LoginError::InvalidCredentials)
+    ));
+}
+
+#[tokio::test]
+async fn only_the_right_password_learns_that_an_account_is_deactivated() {
+    for (verdict, deactivated) in [(Verdict::Wrong, false), (right(), true)] {
+        let mut mocks = Mocks::default();
+        let mut gone = account();
+        gone.user.is_active = false;
+        mocks
+            .users
+            .expect_find_by_email()
+            .returning(move |_| Ok(Some(gone.clone())));
+        mocks
+            .hasher
+            .expect_verify()
+            .returning(move |_, _| Ok(verdict));
+        let answer = login(&mocks.auth()).await;
+        assert_eq!(
+            matches!(answer, Err(LoginError::Deactivated)),
+            deactivated,
+            "{answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_outdated_hash_is_renewed_at_the_next_good_login() {
+    let mut mocks = Mocks::default();
+    let known = account();
+    let old = known.password_hash.clone();
+    mocks
+        .users
+        .expect_find_by_email()
+        .returning(move |_| Ok(Some(known.clone())));
+    mocks
+        .hasher
+        .expect_verify()
+        .returning(|_, _| Ok(Verdict::Right { outdated: true }));
+    mocks
+        .hasher
+        .expect_hash()
+        .returning(|_| Ok(PasswordHash("new".into())));
+    mocks
+        .users
+        .expect_replace_hash()
+        .withf(move |_, was, new| *was == old && new.0 == "new")
+        .times(1)
+        .returning(|_, _, _| Ok(()));
+    mocks.sessions.expect_start().times(1).returning(|_| Ok(()));
+    assert!(login(&mocks.auth()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_login_stands_when_its_hash_cannot_be_renewed() {
+    let mut mocks = Mocks::default();
+    mocks
+        .users
+        .expect_find_by_email()
+        .returning(|_| Ok(Some(account())));
+    mocks
+        .hasher
+        .expect_verify()
+        .returning(|_, _| Ok(Verdict::Right { outdated: true }));
+    mocks
+        .hasher
+        .expect_hash()
+        .returning(|_| Err(HashError::Busy));
+    mocks.sessions.expect_start().returning(|_| Ok(()));
+    assert!(login(&mocks.auth()).await.is_ok());
+}
+
+#[tokio::test]
+async fn without_a_stored_session_there_are_no_tokens() {
+    let mut mocks = Mocks::default();
+    mocks
+        .users
+        .expect_find_by_email()
+        .returning(|_| Ok(Some(account())));
+    mocks.hasher.expect_verify().returning(|_, _| Ok(right()));
+    mocks
+        .sessions
+        .expect_start()
+        .returning(|_| Err(StoreError::Unavailable("gone".into())));
+    assert!(matches!(
+        login(&mocks.auth()).await,
+        Err(LoginError::Store(_))
+    ));
+}
+
+/// An auth that hands out tokens of `user` and finds `state` when they are validated.
+async fn validated(change: fn(&mut AccessState)) -> Result<core_auth::Identity, ValidateError> {
+    let known = account();
+    let mut state = AccessState {
+        user: known.user.clone(),
+        ended: false,
+    };
+    change(&mut state);
+    let mut mocks = Mocks::default();
+    mocks
+        .users
+        .expect_find_by_email()
+        .returning(move |_| Ok(Some(known.clone())));
+    mocks.hasher.expect_verify().returning(|_, _| Ok(right()));
+    mocks.sessions.expect_start().returning(|_| Ok(()));
+    mocks
+        .sessions
+        .expect_access()
+        .returning(move |_| Ok(Some(state.clone())));
+    let auth = mocks.auth();
+    let pair = login(&auth).await.unwrap();
+    auth.validate(&pair.access_token).await
+}
+
+#[tokio::test]
+async fn an_access_token_counts_as_long_as_its_session_user_and_role() {
+    assert!(validated(|_| ()).await.is_ok());
+    for change in [
+        |state: &mut AccessState| state.ended = true,
+        |state: &mut AccessState| state.user.is_active = false,
+        |state: &mut AccessState| state.user.role = UserRole::Admin,
+        |state: &mut AccessState| state.user.id = UserId::generate(),
+    ] {
+        assert!(matches!(
+            validated(change).await,
+            Err(ValidateError::Token(_))
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_service_token_is_validated_without_any_store() {
+    let ttl = SignedDuration::from_hours(24);
+    let token = keys().sign_service("notification-service", SystemClock.now(), ttl);
+    let identity = Mocks::default()
+        .auth()
+        .validate(&token.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        identity.caller,
+        Caller::Service("notification-service".into())
+    );
+    assert_eq!(identity.email, None);
+}
+
+#[tokio::test]
+async fn a_refused_rotation_gives_no_tokens() {
+    let mut mocks = Mocks::default();
+    mocks
+        .users
+        .expect_find_by_email()
+        .returning(|_| Ok(Some(account())));
+    mocks.hasher.expect_verify().returning(|_, _| Ok(right()));
+    mocks.sessions.expect_start().returning(|_| Ok(()));
+    mocks
+        .sessions
+        .expect_rotate()
+        .returning(|_| Ok(RotationOutcome::Refused(Refusal::Deactivated)));
+    let auth = mocks.auth();
+    let pair = login(&auth).await.unwrap();
+    let refused = auth.refresh(&pair.refresh_token).await;
+    assert!(matches!(
+        refused,
+        Err(RefreshError::Refused(Refusal::Deactivated))
+    ));
+    let other_kind = auth.refresh(&pair.access_token).await;
+    assert!(matches!(other_kind, Err(RefreshError::Token(_))));
+}
+
+#[tokio::test]
+async fn anothers_profile_is_forbidden_without_looking() {
+    let auth = Mocks::default().auth();
+    let caller = Caller::Customer(UserId::generate());
+    let answer = auth.profile(&caller, UserId::generate()).await;
+    assert!(matches!(answer, Err(ProfileError::Forbidden)));
+}

@@ -1,0 +1,305 @@
+//! Stand-ins for the providers outside, at the level of their HTTP protocols.
+
+pub(crate) mod ses;
+pub(crate) mod twilio;
+
+use crate::{runtime::runtime, wait::wait_for};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt::Debug,
+    io,
+    ops::Deref,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{AbortHandle, JoinSet},
+};
+
+/// What a provider's stand-in does with one request. `R` names the refusals only this provider knows.
+#[derive(Clone, Debug)]
+pub enum Reply<R> {
+    /// Accepts the message.
+    Accept,
+    /// Waits, then accepts the message unless the caller has hung up.
+    Delay(Duration),
+    /// 429: too many requests.
+    Throttle,
+    /// 500.
+    ServerError,
+    /// 503.
+    Unavailable,
+    /// The provider does not know these credentials.
+    BadCredentials,
+    /// The provider refuses this message for good, or this account.
+    Reject(R),
+    /// Never answers; the message is not accepted.
+    Hang,
+    /// Accepts the message but closes the connection instead of saying so.
+    AcceptThenReset,
+    /// Closes the connection; the message is not accepted.
+    ResetBefore,
+    /// 200 with a body that is no JSON; the message is not accepted.
+    Malformed,
+}
+
+/// The protocol of one provider; [`Ses`](crate::Ses) and [`Twilio`](crate::Twilio) are the two there are.
+pub trait Provider: Send + Sync + 'static {
+    /// A request to send something, as read from the wire.
+    type Message: Clone + Debug + Send + Sync + 'static;
+    /// What [`Reply::Reject`] can say.
+    type Rejection: Clone + Debug + Send + Sync + 'static;
+
+    /// Reads a request; nothing if the provider has no such endpoint or cannot read the body.
+    fn read(parts: &Parts, body: &Bytes) -> Option<Self::Message>;
+    /// Whom the message is for.
+    fn recipient(message: &Self::Message) -> &str;
+    /// The id of the `number`th message.
+    fn id(number: usize) -> String;
+    /// The answer to an accepted message.
+    fn accepted(id: &str, message: &Self::Message) -> Response<Full<Bytes>>;
+    /// The answer to one message too many.
+    fn throttled() -> Response<Full<Bytes>>;
+    /// The answer when the provider itself is in trouble, with this 5xx status.
+    fn in_trouble(status: StatusCode) -> Response<Full<Bytes>>;
+    /// The answer to wrong credentials.
+    fn bad_credentials() -> Response<Full<Bytes>>;
+    /// The answer to a refused message.
+    fn rejected(rejection: &Self::Rejection) -> Response<Full<Bytes>>;
+}
+
+/// One request that reached a stand-in; the message's own fields can be read directly.
+#[derive(Clone, Debug)]
+pub struct Received<M> {
+    /// The id that the provider gave, or would have given.
+    pub id: String,
+    /// When it came in.
+    pub at: Instant,
+    /// Whether the provider took it, and would deliver it.
+    pub accepted: bool,
+    /// What was to be sent.
+    pub message: M,
+}
+
+impl<M> Deref for Received<M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        &self.message
+    }
+}
+
+/// A provider's stand-in on 127.0.0.1 that answers as scripted and remembers every request.
+///
+/// It accepts everything unless told otherwise, and stops when dropped.
+#[derive(Debug)]
+pub struct Fake<P: Provider> {
+    endpoint: String,
+    state: State<P>,
+    server: AbortHandle,
+}
+
+type State<P> =
+    Arc<Mutex<Memory<<P as Provider>::Message, <P as Provider>::Rejection>>>;
+
+#[derive(Debug)]
+struct Memory<M, R> {
+    general: Script<R>,
+    by_recipient: HashMap<String, Script<R>>,
+    received: Vec<Received<M>>,
+}
+
+#[derive(Debug)]
+struct Script<R> {
+    next: VecDeque<Reply<R>>,
+    then: Option<Reply<R>>,
+}
+
+impl<R> Default for Script<R> {
+    fn default() -> Self {
+        Self { next: VecDeque::new(), then: None }
+    }
+}
+
+impl<R: Clone> Script<R> {
+    fn take(&mut self) -> Option<Reply<R>> {
+        self.next.pop_front().or_else(|| self.then.clone())
+    }
+}
+
+impl<P: Provider> Fake<P> {
+    /// Starts the server on a free port.
+    #[must_use]
+    pub fn start() -> Self {
+        let _inside = runtime().enter();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+            .and_then(TcpListener::from_std)
+            .expect("a fake provider can listen on 127.0.0.1");
+        let address = listener.local_addr().expect("a listener has an address");
+        let state = State::<P>::new(Mutex::new(Memory {
+            general: Script::default(),
+            by_recipient: HashMap::new(),
+            received: Vec::new(),
+        }));
+        let server = tokio::spawn(serve::<P>(listener, state.clone())).abort_handle();
+        Self { endpoint: format!("http://{address}"), state, server }
+    }
+
+    /// The URL to give to the sender under test, without a path.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Answers the next requests like this, one reply each, then as by default again.
+    pub fn script(&self, replies: impl IntoIterator<Item = Reply<P::Rejection>>) {
+        self.memory().general.next.extend(replies);
+    }
+
+    /// Answers all requests like this that nothing else is said about.
+    pub fn set_default(&self, reply: Reply<P::Rejection>) {
+        self.memory().general.then = Some(reply);
+    }
+
+    /// Answers the next requests for this recipient like this; they do not use up [`Fake::script`].
+    pub fn script_for(
+        &self,
+        recipient: &str,
+        replies: impl IntoIterator<Item = Reply<P::Rejection>>,
+    ) {
+        let mut memory = self.memory();
+        memory.by_recipient.entry(recipient.to_owned()).or_default().next.extend(replies);
+    }
+
+    /// Answers all requests for this recipient like this once their script is used up.
+    pub fn set_default_for(&self, recipient: &str, reply: Reply<P::Rejection>) {
+        let mut memory = self.memory();
+        memory.by_recipient.entry(recipient.to_owned()).or_default().then = Some(reply);
+    }
+
+    /// Every request so far, in the order of arrival.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Received<P::Message>> {
+        self.memory().received.clone()
+    }
+
+    /// The accepted ones: what would be delivered, twice if it was accepted twice.
+    #[must_use]
+    pub fn sent(&self) -> Vec<Received<P::Message>> {
+        let memory = self.memory();
+        memory.received.iter().filter(|request| request.accepted).cloned().collect()
+    }
+
+    /// Waits until at least `count` messages are accepted and returns all that are; panics if
+    /// `timeout` is over before.
+    pub async fn wait_for(&self, count: usize, timeout: Duration) -> Vec<Received<P::Message>> {
+        let what = format!("{count} messages accepted by {}", self.endpoint);
+        wait_for(&what, timeout, async || {
+            let sent = self.sent();
+            (sent.len() >= count).then_some(sent)
+        })
+        .await
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory<P::Message, P::Rejection>> {
+        self.state.lock().expect("nothing panics while it holds the memory")
+    }
+}
+
+impl<P: Provider> Drop for Fake<P> {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn serve<P: Provider>(listener: TcpListener, state: State<P>) {
+    // Aborting this task drops the set, and with it every connection.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                connections.spawn(serve_connection::<P>(stream, state.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve_connection<P: Provider>(stream: TcpStream, state: State<P>) {
+    let _ = stream.set_nodelay(true);
+    let answer = service_fn(|request| answer::<P>(state.clone(), request));
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+}
+
+/// An error makes hyper close the connection without an answer.
+async fn answer<P: Provider>(
+    state: State<P>,
+    request: Request<Incoming>,
+) -> io::Result<Response<Full<Bytes>>> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    let Some(message) = P::read(&parts, &body) else {
+        let text = format!("the test kit cannot read {} {}", parts.method, parts.uri.path());
+        return Ok(json(StatusCode::NOT_FOUND, &serde_json::json!({ "message": text })));
+    };
+    let (index, id, reply) = remember::<P>(&state, &message);
+    let accept = || {
+        state.lock().expect("nothing panics while it holds the memory").received[index].accepted =
+            true;
+        P::accepted(&id, &message)
+    };
+    let closed = || io::Error::other("closed as scripted");
+    Ok(match reply {
+        Reply::Accept => accept(),
+        Reply::Delay(time) => {
+            tokio::time::sleep(time).await;
+            accept()
+        }
+        Reply::Throttle => P::throttled(),
+        Reply::ServerError => P::in_trouble(StatusCode::INTERNAL_SERVER_ERROR),
+        Reply::Unavailable => P::in_trouble(StatusCode::SERVICE_UNAVAILABLE),
+        Reply::BadCredentials => P::bad_credentials(),
+        Reply::Reject(rejection) => P::rejected(&rejection),
+        Reply::Hang => std::future::pending().await,
+        Reply::AcceptThenReset => {
+            accept();
+            return Err(closed());
+        }
+        Reply::ResetBefore => return Err(closed()),
+        Reply::Malformed => Response::new(Full::from("<html>no JSON</html>")),
+    })
+}
+
+fn remember<P: Provider>(
+    state: &State<P>,
+    message: &P::Message,
+) -> (usize, String, Reply<P::Rejection>) {
+    let mut memory = state.lock().expect("nothing panics while it holds the memory");
+    let index = memory.received.len();
+    let id = P::id(index + 1);
+    memory.received.push(Received {
+        id: id.clone(),
+        at: Instant::now(),
+        accepted: false,
+        message: message.clone(),
+    });
+    let own = memory.by_recipient.get_mut(P::recipient(message)).and_then(Script::take);
+    let reply = own.or_else(|| memory.general.take()).unwrap_or(Reply::Accept);
+    (index, id, reply)
+}
+
+/// An answer with a JSON body.
+pub(crate) fn json(status: StatusCode, body: &serde_json::Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body.to_string()));
+    *response.status_mut() = status;
+    let json = header::HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    response
+}

@@ -1,0 +1,148 @@
+//! RabbitMQ for tests, with a virtual host for each.
+
+use super::{
+    Keeper, Shared, containers::Container, rabbitmq_native::NativeRabbitMq, until_ready,
+    vhost::{self, Vhost},
+};
+use crate::{Client, env, url::Url};
+use futures_util::FutureExt;
+use anyhow::{Context, Result, ensure};
+use std::time::Duration;
+
+/// A running RabbitMQ broker with its management plugin.
+#[derive(Debug)]
+pub struct RabbitMq {
+    access: Access,
+    _keeper: Keeper,
+}
+
+/// The broker that all tests of this process share, started by the first that asks.
+///
+/// It is the one of `SHOPFLOW_TEST_RABBITMQ_URL` and `SHOPFLOW_TEST_RABBITMQ_MANAGEMENT_URL`
+/// (`http://user:password@host:15672`), else a container of the image
+/// `SHOPFLOW_TEST_RABBITMQ_IMAGE` (`rabbitmq:3.13-management`), else one from the installed
+/// package. Panics, saying what to install, if there is none.
+pub async fn rabbitmq() -> &'static RabbitMq {
+    static SHARED: Shared<RabbitMq> = Shared::new();
+    SHARED.get(RabbitMq::find().boxed()).await
+}
+
+impl RabbitMq {
+    async fn find() -> Result<Self> {
+        if let Some(amqp) = env::variable("SHOPFLOW_TEST_RABBITMQ_URL") {
+            let management = env::variable("SHOPFLOW_TEST_RABBITMQ_MANAGEMENT_URL")
+                .context("SHOPFLOW_TEST_RABBITMQ_MANAGEMENT_URL is not set")?;
+            let access = Access::parse(&amqp, &management)?;
+            access.check().await.context("SHOPFLOW_TEST_RABBITMQ_URL does not work")?;
+            return Ok(Self { access, _keeper: None });
+        }
+        let no_container = match Self::in_container().await {
+            Ok(broker) => return Ok(broker),
+            Err(error) => error,
+        };
+        let native = NativeRabbitMq::create().await.with_context(|| {
+            format!(
+                "no RabbitMQ for the tests: SHOPFLOW_TEST_RABBITMQ_URL is not set, \
+                 Docker does not help ({no_container:#}), and neither does this machine"
+            )
+        })?;
+        Ok(Self { access: native.access(), _keeper: Some(Box::new(native)) })
+    }
+
+    async fn in_container() -> Result<Self> {
+        let image = env::variable("SHOPFLOW_TEST_RABBITMQ_IMAGE");
+        let image = image.as_deref().unwrap_or("rabbitmq:3.13-management");
+        let container = Container::start(image, &[5672, 15672], &[], &[]).await?;
+        let access = Access::parse(
+            &format!("amqp://guest:guest@{}", container.address(5672).await?),
+            &format!("http://guest:guest@{}", container.address(15672).await?),
+        )?;
+        let timeout = Duration::from_secs(120);
+        until_ready("RabbitMQ", timeout, || Ok(()), async || access.check().await).await?;
+        Ok(Self { access, _keeper: Some(Box::new(container)) })
+    }
+
+    /// An own broker for a test that has to stop it, always from the installed package; it is
+    /// removed when dropped.
+    pub async fn private() -> PrivateRabbitMq {
+        let native = NativeRabbitMq::create().await.unwrap_or_else(|error| panic!("{error:#}"));
+        PrivateRabbitMq { native }
+    }
+
+    /// Makes a virtual host that no other test uses, in which the broker's user may do everything.
+    ///
+    /// It goes with the broker; on one given by its URL it stays, named `shopflow_test_…`.
+    pub async fn vhost(&self) -> Vhost {
+        vhost::create(&self.access).await
+    }
+
+    /// `host:port` for AMQP, for a [`Proxy`](crate::Proxy).
+    #[must_use]
+    pub fn addr(&self) -> String {
+        self.access.amqp.host_port.clone()
+    }
+}
+
+/// A RabbitMQ broker that belongs to one test.
+#[derive(Debug)]
+pub struct PrivateRabbitMq {
+    native: NativeRabbitMq,
+}
+
+impl PrivateRabbitMq {
+    /// Makes a virtual host, which is kept over a restart.
+    pub async fn vhost(&self) -> Vhost {
+        vhost::create(&self.native.access()).await
+    }
+
+    /// `host:port` for AMQP, which stays the same over a restart.
+    #[must_use]
+    pub fn addr(&self) -> String {
+        self.native.access().amqp.host_port
+    }
+
+    /// Ends the broker with SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.native.kill();
+    }
+
+    /// Starts it after [`PrivateRabbitMq::kill`], with the data it had; takes about five seconds.
+    pub async fn start(&mut self) {
+        self.native.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+    }
+}
+
+/// How to reach a broker.
+#[derive(Clone, Debug)]
+pub(super) struct Access {
+    pub(super) amqp: Url,
+    /// The user of AMQP connections.
+    pub(super) user: String,
+    management: Url,
+}
+
+impl Access {
+    pub(super) fn parse(amqp: &str, management: &str) -> Result<Self> {
+        let amqp = Url::parse(amqp)?;
+        let (user, _) = amqp.credentials().context("no user and password in the AMQP URL")?;
+        let management = Url::parse(management)?;
+        ensure!(management.origin().starts_with("http://"), "the management URL is not http://…");
+        management.credentials().context("no user and password in the management URL")?;
+        Ok(Self { amqp, user, management })
+    }
+
+    /// A client of the management API. Not to be shared between tests, like every client.
+    pub(super) fn management(&self) -> Client {
+        let (user, password) = self.management.credentials().expect("checked when it was read");
+        Client::new(self.management.origin()).with_basic(&user, &password)
+    }
+
+    /// Succeeds once both the AMQP port and the management API answer.
+    pub(super) async fn check(&self) -> Result<()> {
+        let answer = self.management().request(http::Method::GET, "/api/vhosts", &[], "").await?;
+        ensure!(answer.status == 200, "the management API says {}", answer.status);
+        tokio::net::TcpStream::connect(&self.amqp.host_port).await?;
+        vhost::connect(&self.amqp.to_string()).await?;
+        Ok(())
+    }
+}
