@@ -1,1 +1,30 @@
-//! placeholder
+//! Notifications: which mail and which text follow an event, what they say, and how often sending
+//! them is tried.
+//!
+//! Pure domain: no runtime, database, broker or HTTP. Give [`Notifier`] senders and a store of
+//! your own and it works with those.
+
+mod app;
+mod event;
+mod message;
+mod notification;
+mod ports;
+mod retry;
+mod template;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use app::{Delivery, FindError, Notifications, Notifier, Outcome};
+pub use event::{Event, EventKind, MAX_EVENT_BYTES, Poison};
+pub use message::{Address, Contact, LineItem, OrderDetails};
+pub use notification::{Channel, Content, Draft, Notification, Status, Summary};
+pub use ports::{
+    Claim, ContactReader, EmailSender, Job, Mail, NotificationFilter, NotificationStore,
+    OrderReader, ReadError, SendError, SmsSender, StoreError, Text,
+};
+#[cfg(feature = "testing")]
+pub use ports::{
+    MockContactReader, MockEmailSender, MockNotificationStore, MockOrderReader, MockSmsSender,
+};
+pub use retry::{DELAYS, delay_after};
+pub use template::{RenderError, Rendered, Templates};

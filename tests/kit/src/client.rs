@@ -36,7 +36,10 @@ impl Client {
     /// The same client, sending `Authorization: Bearer <token>` from now on.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
-        Self { authorization: Some(format!("Bearer {token}")), ..self.clone() }
+        Self {
+            authorization: Some(format!("Bearer {token}")),
+            ..self.clone()
+        }
     }
 
     /// The same client with HTTP basic authentication.
@@ -44,7 +47,10 @@ impl Client {
     pub fn with_basic(&self, user: &str, password: &str) -> Self {
         use base64::{Engine, prelude::BASE64_STANDARD};
         let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
-        Self { authorization: Some(format!("Basic {encoded}")), ..self.clone() }
+        Self {
+            authorization: Some(format!("Basic {encoded}")),
+            ..self.clone()
+        }
     }
 
     /// `GET path`; panics if no answer comes.
@@ -94,19 +100,29 @@ impl Client {
         body: impl Into<Bytes>,
     ) -> Result<Response> {
         let what = format!("{method} {}{path}", self.base_url);
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base_url));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base_url));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let own_token = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        let own_token = headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         if let (Some(value), false) = (&self.authorization, own_token) {
             request = request.header(header::AUTHORIZATION, value);
         }
-        let request = request.body(Full::new(body.into())).with_context(|| what.clone())?;
+        let request = request
+            .body(Full::new(body.into()))
+            .with_context(|| what.clone())?;
         let answer = async {
             let (parts, body) = self.inner.request(request).await?.into_parts();
             let body = body.collect().await?.to_bytes();
-            anyhow::Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body })
+            anyhow::Ok(Response {
+                status: parts.status.as_u16(),
+                headers: parts.headers,
+                body,
+            })
         };
         match tokio::time::timeout(TIMEOUT, answer).await {
             Ok(response) => response.with_context(|| what),

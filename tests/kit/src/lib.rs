@@ -27,6 +27,7 @@ pub use servers::{
     message::Message,
     postgres::{Postgres, PrivatePostgres, postgres},
     rabbitmq::{PrivateRabbitMq, RabbitMq, rabbitmq},
-    vhost::{Tap, Vhost},
+    tap::Tap,
+    vhost::Vhost,
 };
 pub use wait::{wait_for, wait_until};

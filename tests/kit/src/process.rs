@@ -140,7 +140,11 @@ impl Process {
             }
             if ended || start.elapsed() > timeout {
                 let why = if ended { "it ended" } else { "time is over" };
-                panic!("no line with {part:?} from {}, {why}:\n{}", self.name, self.output());
+                panic!(
+                    "no line with {part:?} from {}, {why}:\n{}",
+                    self.name,
+                    self.output()
+                );
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -153,15 +157,23 @@ impl Process {
 
     fn text(&self, wanted: impl Fn(&Line) -> bool) -> String {
         let lines = self.lines();
-        lines.iter().filter(|line| wanted(line)).map(|line| format!("{}\n", line.text)).collect()
+        lines
+            .iter()
+            .filter(|line| wanted(line))
+            .map(|line| format!("{}\n", line.text))
+            .collect()
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {
-        self.child.lock().expect("nothing panics while it holds the child")
+        self.child
+            .lock()
+            .expect("nothing panics while it holds the child")
     }
 
     fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
-        self.lines.lock().expect("nothing panics while it holds the lines")
+        self.lines
+            .lock()
+            .expect("nothing panics while it holds the lines")
     }
 }
 
@@ -175,9 +187,16 @@ fn read_lines(from: impl Read + Send + 'static, is_error: bool, to: Lines) -> Jo
     std::thread::spawn(move || {
         let mut from = BufReader::new(from);
         let mut bytes = Vec::new();
-        while from.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
-            let text = String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned();
-            to.lock().expect("no reader panics").push(Line { is_error, text });
+        while from
+            .read_until(b'\n', &mut bytes)
+            .is_ok_and(|count| count > 0)
+        {
+            let text = String::from_utf8_lossy(&bytes)
+                .trim_end_matches(['\n', '\r'])
+                .to_owned();
+            to.lock()
+                .expect("no reader panics")
+                .push(Line { is_error, text });
             bytes.clear();
         }
     })

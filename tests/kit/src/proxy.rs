@@ -69,7 +69,11 @@ impl Proxy {
     /// The same URL, leading through this proxy.
     #[must_use]
     pub fn proxied_url(&self, url: &str) -> String {
-        Url { host_port: self.addr(), ..parse(url) }.to_string()
+        Url {
+            host_port: self.addr(),
+            ..parse(url)
+        }
+        .to_string()
     }
 
     /// Resets all connections; new ones are refused as if nobody listened, from when this returns.

@@ -26,7 +26,9 @@ impl Url {
             Some((user_info, host)) => (Some(user_info.to_owned()), host),
             None => (None, authority),
         };
-        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let host_port = match (has_port, scheme) {
             (true, _) => host.to_owned(),
             (false, "postgres" | "postgresql") => format!("{host}:5432"),
@@ -88,6 +90,9 @@ mod tests {
         assert_eq!(url.host_port, "db.example:5432");
         assert_eq!(url.credentials(), Some(("me".into(), "a@b".into())));
         url.host_port = "127.0.0.1:1".into();
-        assert_eq!(url.to_string(), "postgres://me:a%40b@127.0.0.1:1/orders?sslmode=disable");
+        assert_eq!(
+            url.to_string(),
+            "postgres://me:a%40b@127.0.0.1:1/orders?sslmode=disable"
+        );
     }
 }

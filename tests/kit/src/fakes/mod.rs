@@ -1,26 +1,21 @@
 //! Stand-ins for the providers outside, at the level of their HTTP protocols.
 
+mod server;
 pub(crate) mod ses;
 pub(crate) mod twilio;
 
 use crate::{runtime::runtime, wait::wait_for};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use http::{Response, StatusCode, header, request::Parts};
+use http_body_util::Full;
+use server::{Memory, State, serve};
 use std::{
-    collections::{HashMap, VecDeque},
     fmt::Debug,
-    io,
     ops::Deref,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::MutexGuard,
     time::{Duration, Instant},
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    task::{AbortHandle, JoinSet},
-};
+use tokio::{net::TcpListener, task::AbortHandle};
 
 /// What a provider's stand-in does with one request. `R` names the refusals only this provider knows.
 #[derive(Clone, Debug)]
@@ -105,34 +100,6 @@ pub struct Fake<P: Provider> {
     server: AbortHandle,
 }
 
-type State<P> =
-    Arc<Mutex<Memory<<P as Provider>::Message, <P as Provider>::Rejection>>>;
-
-#[derive(Debug)]
-struct Memory<M, R> {
-    general: Script<R>,
-    by_recipient: HashMap<String, Script<R>>,
-    received: Vec<Received<M>>,
-}
-
-#[derive(Debug)]
-struct Script<R> {
-    next: VecDeque<Reply<R>>,
-    then: Option<Reply<R>>,
-}
-
-impl<R> Default for Script<R> {
-    fn default() -> Self {
-        Self { next: VecDeque::new(), then: None }
-    }
-}
-
-impl<R: Clone> Script<R> {
-    fn take(&mut self) -> Option<Reply<R>> {
-        self.next.pop_front().or_else(|| self.then.clone())
-    }
-}
-
 impl<P: Provider> Fake<P> {
     /// Starts the server on a free port.
     #[must_use]
@@ -143,13 +110,13 @@ impl<P: Provider> Fake<P> {
             .and_then(TcpListener::from_std)
             .expect("a fake provider can listen on 127.0.0.1");
         let address = listener.local_addr().expect("a listener has an address");
-        let state = State::<P>::new(Mutex::new(Memory {
-            general: Script::default(),
-            by_recipient: HashMap::new(),
-            received: Vec::new(),
-        }));
+        let state = State::<P>::default();
         let server = tokio::spawn(serve::<P>(listener, state.clone())).abort_handle();
-        Self { endpoint: format!("http://{address}"), state, server }
+        Self {
+            endpoint: format!("http://{address}"),
+            state,
+            server,
+        }
     }
 
     /// The URL to give to the sender under test, without a path.
@@ -175,13 +142,22 @@ impl<P: Provider> Fake<P> {
         replies: impl IntoIterator<Item = Reply<P::Rejection>>,
     ) {
         let mut memory = self.memory();
-        memory.by_recipient.entry(recipient.to_owned()).or_default().next.extend(replies);
+        memory
+            .by_recipient
+            .entry(recipient.to_owned())
+            .or_default()
+            .next
+            .extend(replies);
     }
 
     /// Answers all requests for this recipient like this once their script is used up.
     pub fn set_default_for(&self, recipient: &str, reply: Reply<P::Rejection>) {
         let mut memory = self.memory();
-        memory.by_recipient.entry(recipient.to_owned()).or_default().then = Some(reply);
+        memory
+            .by_recipient
+            .entry(recipient.to_owned())
+            .or_default()
+            .then = Some(reply);
     }
 
     /// Every request so far, in the order of arrival.
@@ -194,7 +170,12 @@ impl<P: Provider> Fake<P> {
     #[must_use]
     pub fn sent(&self) -> Vec<Received<P::Message>> {
         let memory = self.memory();
-        memory.received.iter().filter(|request| request.accepted).cloned().collect()
+        memory
+            .received
+            .iter()
+            .filter(|request| request.accepted)
+            .cloned()
+            .collect()
     }
 
     /// Waits until at least `count` messages are accepted and returns all that are; panics if
@@ -209,7 +190,9 @@ impl<P: Provider> Fake<P> {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory<P::Message, P::Rejection>> {
-        self.state.lock().expect("nothing panics while it holds the memory")
+        self.state
+            .lock()
+            .expect("nothing panics while it holds the memory")
     }
 }
 
@@ -217,82 +200,6 @@ impl<P: Provider> Drop for Fake<P> {
     fn drop(&mut self) {
         self.server.abort();
     }
-}
-
-async fn serve<P: Provider>(listener: TcpListener, state: State<P>) {
-    // Aborting this task drops the set, and with it every connection.
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            Ok((stream, _)) = listener.accept() => {
-                connections.spawn(serve_connection::<P>(stream, state.clone()));
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-async fn serve_connection<P: Provider>(stream: TcpStream, state: State<P>) {
-    let _ = stream.set_nodelay(true);
-    let answer = service_fn(|request| answer::<P>(state.clone(), request));
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
-}
-
-/// An error makes hyper close the connection without an answer.
-async fn answer<P: Provider>(
-    state: State<P>,
-    request: Request<Incoming>,
-) -> io::Result<Response<Full<Bytes>>> {
-    let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let Some(message) = P::read(&parts, &body) else {
-        let text = format!("the test kit cannot read {} {}", parts.method, parts.uri.path());
-        return Ok(json(StatusCode::NOT_FOUND, &serde_json::json!({ "message": text })));
-    };
-    let (index, id, reply) = remember::<P>(&state, &message);
-    let accept = || {
-        state.lock().expect("nothing panics while it holds the memory").received[index].accepted =
-            true;
-        P::accepted(&id, &message)
-    };
-    let closed = || io::Error::other("closed as scripted");
-    Ok(match reply {
-        Reply::Accept => accept(),
-        Reply::Delay(time) => {
-            tokio::time::sleep(time).await;
-            accept()
-        }
-        Reply::Throttle => P::throttled(),
-        Reply::ServerError => P::in_trouble(StatusCode::INTERNAL_SERVER_ERROR),
-        Reply::Unavailable => P::in_trouble(StatusCode::SERVICE_UNAVAILABLE),
-        Reply::BadCredentials => P::bad_credentials(),
-        Reply::Reject(rejection) => P::rejected(&rejection),
-        Reply::Hang => std::future::pending().await,
-        Reply::AcceptThenReset => {
-            accept();
-            return Err(closed());
-        }
-        Reply::ResetBefore => return Err(closed()),
-        Reply::Malformed => Response::new(Full::from("<html>no JSON</html>")),
-    })
-}
-
-fn remember<P: Provider>(
-    state: &State<P>,
-    message: &P::Message,
-) -> (usize, String, Reply<P::Rejection>) {
-    let mut memory = state.lock().expect("nothing panics while it holds the memory");
-    let index = memory.received.len();
-    let id = P::id(index + 1);
-    memory.received.push(Received {
-        id: id.clone(),
-        at: Instant::now(),
-        accepted: false,
-        message: message.clone(),
-    });
-    let own = memory.by_recipient.get_mut(P::recipient(message)).and_then(Script::take);
-    let reply = own.or_else(|| memory.general.take()).unwrap_or(Reply::Accept);
-    (index, id, reply)
 }
 
 /// An answer with a JSON body.

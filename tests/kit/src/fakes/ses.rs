@@ -59,13 +59,19 @@ impl Provider for Ses {
         let tags = list("/EmailTags").into_iter().flatten();
         Some(SesMail {
             from: text("/FromEmailAddress")?,
-            to: to.iter().filter_map(|address| Some(address.as_str()?.to_owned())).collect(),
+            to: to
+                .iter()
+                .filter_map(|address| Some(address.as_str()?.to_owned()))
+                .collect(),
             subject: text("/Content/Simple/Subject/Data")?,
             html: text("/Content/Simple/Body/Html/Data"),
             text: text("/Content/Simple/Body/Text/Data"),
             tags: tags
                 .filter_map(|tag| {
-                    Some((tag["Name"].as_str()?.to_owned(), tag["Value"].as_str()?.to_owned()))
+                    Some((
+                        tag["Name"].as_str()?.to_owned(),
+                        tag["Value"].as_str()?.to_owned(),
+                    ))
                 })
                 .collect(),
             authorization: parts
@@ -89,7 +95,11 @@ impl Provider for Ses {
 
     fn throttled() -> Response<Full<Bytes>> {
         let status = StatusCode::TOO_MANY_REQUESTS;
-        error(status, "TooManyRequestsException", "Maximum sending rate exceeded.")
+        error(
+            status,
+            "TooManyRequestsException",
+            "Maximum sending rate exceeded.",
+        )
     }
 
     fn in_trouble(status: StatusCode) -> Response<Full<Bytes>> {
@@ -107,15 +117,18 @@ impl Provider for Ses {
 
     fn rejected(rejection: &SesRejection) -> Response<Full<Bytes>> {
         let (kind, text) = match rejection {
-            SesRejection::MessageRejected => {
-                ("MessageRejected", "Email address is not verified in this region.")
-            }
-            SesRejection::AccountSuspended => {
-                ("AccountSuspendedException", "The account's ability to send is suspended.")
-            }
-            SesRejection::SendingPaused => {
-                ("SendingPausedException", "Sending is paused for this account.")
-            }
+            SesRejection::MessageRejected => (
+                "MessageRejected",
+                "Email address is not verified in this region.",
+            ),
+            SesRejection::AccountSuspended => (
+                "AccountSuspendedException",
+                "The account's ability to send is suspended.",
+            ),
+            SesRejection::SendingPaused => (
+                "SendingPausedException",
+                "Sending is paused for this account.",
+            ),
         };
         error(StatusCode::BAD_REQUEST, kind, text)
     }
@@ -123,6 +136,8 @@ impl Provider for Ses {
 
 fn error(status: StatusCode, kind: &'static str, text: &str) -> Response<Full<Bytes>> {
     let mut response = json(status, &value!({ "message": text }));
-    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert("x-amzn-errortype", HeaderValue::from_static(kind));
     response
 }

@@ -120,7 +120,9 @@ fn error(status: StatusCode, code: u32, text: &str) -> Response<Full<Bytes>> {
 
 fn credentials(parts: &Parts) -> Option<(String, String)> {
     let header = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let bytes = BASE64_STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
+    let bytes = BASE64_STANDARD
+        .decode(header.strip_prefix("Basic ")?)
+        .ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (user, password) = text.split_once(':')?;
     Some((user.to_owned(), password.to_owned()))

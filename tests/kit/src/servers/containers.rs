@@ -44,7 +44,10 @@ impl Container {
             .await
             .with_context(|| format!("the container did not start in {TIMEOUT:?}"))??;
         let watchdog = Watchdog::start(REMOVE, container.id())?;
-        Ok(Self { container, _watchdog: watchdog })
+        Ok(Self {
+            container,
+            _watchdog: watchdog,
+        })
     }
 
     /// `host:port` under which one of its ports can be reached.
@@ -57,6 +60,8 @@ impl Container {
 
 impl fmt::Debug for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Container").field(&self.container.id()).finish()
+        f.debug_tuple("Container")
+            .field(&self.container.id())
+            .finish()
     }
 }

@@ -53,7 +53,11 @@ impl Message {
             exchange: delivery.exchange.to_string(),
             routing_key: delivery.routing_key.to_string(),
             redelivered: delivery.redelivered,
-            headers: properties.headers().as_ref().map(from_table).unwrap_or_default(),
+            headers: properties
+                .headers()
+                .as_ref()
+                .map(from_table)
+                .unwrap_or_default(),
             message_id: text(properties.message_id()),
             type_: text(properties.kind()),
             content_type: text(properties.content_type()),
@@ -76,7 +80,11 @@ pub(crate) fn to_table(headers: &[(&str, Value)]) -> FieldTable {
 }
 
 fn from_table(table: &FieldTable) -> BTreeMap<String, Value> {
-    table.inner().iter().map(|(name, value)| (name.to_string(), from_value(value))).collect()
+    table
+        .inner()
+        .iter()
+        .map(|(name, value)| (name.to_string(), from_value(value)))
+        .collect()
 }
 
 fn from_value(value: &AMQPValue) -> Value {

@@ -10,6 +10,7 @@ pub(crate) mod postgres;
 mod postgres_native;
 pub(crate) mod rabbitmq;
 mod rabbitmq_native;
+pub(crate) mod tap;
 pub(crate) mod vhost;
 mod watchdog;
 
@@ -38,7 +39,11 @@ impl<T: Send + Sync + 'static> Shared<T> {
     async fn get(&'static self, start: BoxFuture<'static, Result<T>>) -> &'static T {
         let init = || async {
             // Not on the caller's runtime, which ends with the first test.
-            let started = runtime().spawn(start).await.context("starting panicked").flatten();
+            let started = runtime()
+                .spawn(start)
+                .await
+                .context("starting panicked")
+                .flatten();
             started.map_err(|error| format!("{error:#}"))
         };
         match self.0.get_or_init(init).await {

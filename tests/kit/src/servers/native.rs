@@ -11,12 +11,16 @@ use std::{
 };
 
 /// Ends what the file `processes` lists, a signal and a process group a line, and removes the folder.
-/// What does not end by its signal within five seconds is killed.
+/// What does not end by its signal within five seconds is killed. (Not `kill -s 0`: it also finds
+/// processes that have ended but that nobody has collected yet.)
 const CLEAN_UP: &str = r#"
     while read -r signal group; do kill -s "$signal" -- "-$group"; done <"$1/processes"
     tries=0
     while read -r signal group; do
-        while kill -s 0 -- "-$group" && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+        while [ -e "/proc/$group/exe" ] && [ $tries -lt 100 ]; do
+            sleep 0.05
+            tries=$((tries + 1))
+        done
         kill -s KILL -- "-$group"
     done <"$1/processes"
     rm -rf "$1" || { sleep 1; rm -rf "$1"; }
@@ -48,14 +52,21 @@ impl Native {
             0 => Some((id("-u", Some(account))?, id("-g", Some(account))?)),
             _ => None,
         };
-        let folder = tempfile::Builder::new().prefix("shopflow-test-").tempdir()?;
+        let folder = tempfile::Builder::new()
+            .prefix("shopflow-test-")
+            .tempdir()?;
         fs::write(folder.path().join("processes"), "")?;
         let watchdog = Watchdog::start(CLEAN_UP, folder.path())?;
         let folder = folder.keep();
         if let Some((uid, gid)) = user {
             std::os::unix::fs::chown(&folder, Some(uid), Some(gid))?;
         }
-        Ok(Self { user, processes: Vec::new(), _watchdog: watchdog, folder })
+        Ok(Self {
+            user,
+            processes: Vec::new(),
+            _watchdog: watchdog,
+            folder,
+        })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -64,7 +75,10 @@ impl Native {
 
     /// A command run as the right user with an environment that depends on nothing of ours.
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Result<Command> {
-        let log = File::options().create(true).append(true).open(self.folder.join("log"))?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"))?;
         let mut command = Command::new(program.as_ref());
         command
             .env_clear()
@@ -120,9 +134,10 @@ impl Native {
     }
 
     fn tell_watchdog(&self) -> Result<()> {
-        let lines = self.processes.iter().map(|running| {
-            format!("{} {}\n", running.signal, running.child.id())
-        });
+        let lines = self
+            .processes
+            .iter()
+            .map(|running| format!("{} {}\n", running.signal, running.child.id()));
         fs::write(self.folder.join("processes"), lines.collect::<String>())?;
         Ok(())
     }
@@ -156,12 +171,23 @@ fn end(mut running: Running) {
 pub(crate) fn find_program(name: &str, folders: &[PathBuf]) -> Option<PathBuf> {
     let path = env::path();
     let in_path = std::env::split_paths(&path);
-    folders.iter().cloned().chain(in_path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    folders
+        .iter()
+        .cloned()
+        .chain(in_path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
 }
 
 /// A number that the `id` command gives for an account, or for this process.
 fn id(option: &str, account: Option<&str>) -> Result<u32> {
-    let output = Command::new("id").arg(option).args(account).output().context("no id command")?;
+    let output = Command::new("id")
+        .arg(option)
+        .args(account)
+        .output()
+        .context("no id command")?;
     let text = String::from_utf8_lossy(&output.stdout);
-    text.trim().parse().with_context(|| format!("there is no user {}", account.unwrap_or("at all")))
+    text.trim()
+        .parse()
+        .with_context(|| format!("there is no user {}", account.unwrap_or("at all")))
 }

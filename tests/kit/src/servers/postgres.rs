@@ -7,8 +7,8 @@ use super::{
     until_ready,
 };
 use crate::{env, process::unique_name, url::Url};
-use futures_util::FutureExt;
 use anyhow::{Context, Result};
+use futures_util::FutureExt;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use std::time::Duration;
 
@@ -32,7 +32,9 @@ pub async fn postgres() -> &'static Postgres {
 impl Postgres {
     async fn find() -> Result<Self> {
         if let Some(url) = env::variable("SHOPFLOW_TEST_DATABASE_URL") {
-            connect(&url).await.context("SHOPFLOW_TEST_DATABASE_URL does not work")?;
+            connect(&url)
+                .await
+                .context("SHOPFLOW_TEST_DATABASE_URL does not work")?;
             return Ok(Self { url, _keeper: None });
         }
         let no_container = match Self::in_container().await {
@@ -45,7 +47,10 @@ impl Postgres {
                  Docker does not help ({no_container:#}), and neither does this machine"
             )
         })?;
-        Ok(Self { url: native.url(), _keeper: Some(Box::new(native)) })
+        Ok(Self {
+            url: native.url(),
+            _keeper: Some(Box::new(native)),
+        })
     }
 
     async fn in_container() -> Result<Self> {
@@ -53,18 +58,29 @@ impl Postgres {
         let image = image.as_deref().unwrap_or("postgres:16");
         let password = [("POSTGRES_PASSWORD", "postgres")];
         let container = Container::start(image, &[5432], &password, &QUICK).await?;
-        let url = format!("postgres://postgres:postgres@{}/postgres", container.address(5432).await?);
-        until_ready("PostgreSQL", Duration::from_secs(60), || Ok(()), async || {
-            connect(&url).await.map(drop)
-        })
+        let url = format!(
+            "postgres://postgres:postgres@{}/postgres",
+            container.address(5432).await?
+        );
+        until_ready(
+            "PostgreSQL",
+            Duration::from_secs(60),
+            || Ok(()),
+            async || connect(&url).await.map(drop),
+        )
         .await?;
-        Ok(Self { url, _keeper: Some(Box::new(container)) })
+        Ok(Self {
+            url,
+            _keeper: Some(Box::new(container)),
+        })
     }
 
     /// An own server for a test that has to stop it, always from the installed package; it is
     /// removed when dropped.
     pub async fn private() -> PrivatePostgres {
-        let native = NativePostgres::create().await.unwrap_or_else(|error| panic!("{error:#}"));
+        let native = NativePostgres::create()
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"));
         PrivatePostgres { native }
     }
 
@@ -72,13 +88,17 @@ impl Postgres {
     ///
     /// It goes with the server; on one given by its URL it stays, named `shopflow_test_…`.
     pub async fn database(&self) -> String {
-        create_database(&self.url).await.unwrap_or_else(|error| panic!("{error:#}"))
+        create_database(&self.url)
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     /// `host:port`, for a [`Proxy`](crate::Proxy).
     #[must_use]
     pub fn addr(&self) -> String {
-        Url::parse(&self.url).expect("this URL has worked").host_port
+        Url::parse(&self.url)
+            .expect("this URL has worked")
+            .host_port
     }
 }
 
@@ -91,13 +111,17 @@ pub struct PrivatePostgres {
 impl PrivatePostgres {
     /// Makes an empty database and returns its URL.
     pub async fn database(&self) -> String {
-        create_database(&self.native.url()).await.unwrap_or_else(|error| panic!("{error:#}"))
+        create_database(&self.native.url())
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     /// `host:port`, which stays the same over a restart.
     #[must_use]
     pub fn addr(&self) -> String {
-        Url::parse(&self.native.url()).expect("a URL of our own").host_port
+        Url::parse(&self.native.url())
+            .expect("a URL of our own")
+            .host_port
     }
 
     /// Ends the server as a crash would, and waits until it is gone.
@@ -107,7 +131,10 @@ impl PrivatePostgres {
 
     /// Starts it after [`PrivatePostgres::kill`], with all that was committed.
     pub async fn start(&mut self) {
-        self.native.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+        self.native
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"));
     }
 }
 
@@ -120,7 +147,14 @@ async fn create_database(server: &str) -> Result<String> {
     let mut connection = connect(server).await?;
     // template0, because a session in template1 would be in the way.
     let create = format!("create database {name} template template0");
-    connection.execute(AssertSqlSafe(create)).await.context("a test database cannot be made")?;
+    connection
+        .execute(AssertSqlSafe(create))
+        .await
+        .context("a test database cannot be made")?;
     connection.close().await?;
-    Ok(Url { path: format!("/{name}"), ..Url::parse(server)? }.to_string())
+    Ok(Url {
+        path: format!("/{name}"),
+        ..Url::parse(server)?
+    }
+    .to_string())
 }

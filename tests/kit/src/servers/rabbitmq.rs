@@ -1,12 +1,15 @@
 //! RabbitMQ for tests, with a virtual host for each.
 
 use super::{
-    Keeper, Shared, containers::Container, rabbitmq_native::NativeRabbitMq, until_ready,
+    Keeper, Shared,
+    containers::Container,
+    rabbitmq_native::NativeRabbitMq,
+    until_ready,
     vhost::{self, Vhost},
 };
 use crate::{Client, env, url::Url};
-use futures_util::FutureExt;
 use anyhow::{Context, Result, ensure};
+use futures_util::FutureExt;
 use std::time::Duration;
 
 /// A running RabbitMQ broker with its management plugin.
@@ -33,8 +36,14 @@ impl RabbitMq {
             let management = env::variable("SHOPFLOW_TEST_RABBITMQ_MANAGEMENT_URL")
                 .context("SHOPFLOW_TEST_RABBITMQ_MANAGEMENT_URL is not set")?;
             let access = Access::parse(&amqp, &management)?;
-            access.check().await.context("SHOPFLOW_TEST_RABBITMQ_URL does not work")?;
-            return Ok(Self { access, _keeper: None });
+            access
+                .check()
+                .await
+                .context("SHOPFLOW_TEST_RABBITMQ_URL does not work")?;
+            return Ok(Self {
+                access,
+                _keeper: None,
+            });
         }
         let no_container = match Self::in_container().await {
             Ok(broker) => return Ok(broker),
@@ -46,7 +55,10 @@ impl RabbitMq {
                  Docker does not help ({no_container:#}), and neither does this machine"
             )
         })?;
-        Ok(Self { access: native.access(), _keeper: Some(Box::new(native)) })
+        Ok(Self {
+            access: native.access(),
+            _keeper: Some(Box::new(native)),
+        })
     }
 
     async fn in_container() -> Result<Self> {
@@ -58,14 +70,25 @@ impl RabbitMq {
             &format!("http://guest:guest@{}", container.address(15672).await?),
         )?;
         let timeout = Duration::from_secs(120);
-        until_ready("RabbitMQ", timeout, || Ok(()), async || access.check().await).await?;
-        Ok(Self { access, _keeper: Some(Box::new(container)) })
+        until_ready(
+            "RabbitMQ",
+            timeout,
+            || Ok(()),
+            async || access.check().await,
+        )
+        .await?;
+        Ok(Self {
+            access,
+            _keeper: Some(Box::new(container)),
+        })
     }
 
     /// An own broker for a test that has to stop it, always from the installed package; it is
     /// removed when dropped.
     pub async fn private() -> PrivateRabbitMq {
-        let native = NativeRabbitMq::create().await.unwrap_or_else(|error| panic!("{error:#}"));
+        let native = NativeRabbitMq::create()
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"));
         PrivateRabbitMq { native }
     }
 
@@ -108,7 +131,10 @@ impl PrivateRabbitMq {
 
     /// Starts it after [`PrivateRabbitMq::kill`], with the data it had; takes about five seconds.
     pub async fn start(&mut self) {
-        self.native.start().await.unwrap_or_else(|error| panic!("{error:#}"));
+        self.native
+            .start()
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"));
     }
 }
 
@@ -124,23 +150,44 @@ pub(super) struct Access {
 impl Access {
     pub(super) fn parse(amqp: &str, management: &str) -> Result<Self> {
         let amqp = Url::parse(amqp)?;
-        let (user, _) = amqp.credentials().context("no user and password in the AMQP URL")?;
+        let (user, _) = amqp
+            .credentials()
+            .context("no user and password in the AMQP URL")?;
         let management = Url::parse(management)?;
-        ensure!(management.origin().starts_with("http://"), "the management URL is not http://…");
-        management.credentials().context("no user and password in the management URL")?;
-        Ok(Self { amqp, user, management })
+        ensure!(
+            management.origin().starts_with("http://"),
+            "the management URL is not http://…"
+        );
+        management
+            .credentials()
+            .context("no user and password in the management URL")?;
+        Ok(Self {
+            amqp,
+            user,
+            management,
+        })
     }
 
     /// A client of the management API. Not to be shared between tests, like every client.
     pub(super) fn management(&self) -> Client {
-        let (user, password) = self.management.credentials().expect("checked when it was read");
+        let (user, password) = self
+            .management
+            .credentials()
+            .expect("checked when it was read");
         Client::new(self.management.origin()).with_basic(&user, &password)
     }
 
     /// Succeeds once both the AMQP port and the management API answer.
     pub(super) async fn check(&self) -> Result<()> {
-        let answer = self.management().request(http::Method::GET, "/api/vhosts", &[], "").await?;
-        ensure!(answer.status == 200, "the management API says {}", answer.status);
+        let answer = self
+            .management()
+            .request(http::Method::GET, "/api/vhosts", &[], "")
+            .await?;
+        ensure!(
+            answer.status == 200,
+            "the management API says {}",
+            answer.status
+        );
         tokio::net::TcpStream::connect(&self.amqp.host_port).await?;
         vhost::connect(&self.amqp.to_string()).await?;
         Ok(())

@@ -64,7 +64,10 @@ impl NativeRabbitMq {
         let folder = self.native.folder();
         let mut command = self.native.command(program.context(MISSING)?)?;
         command
-            .env("RABBITMQ_NODENAME", format!("shopflow-{}@localhost", self.ports.amqp))
+            .env(
+                "RABBITMQ_NODENAME",
+                format!("shopflow-{}@localhost", self.ports.amqp),
+            )
             .env("RABBITMQ_NODE_PORT", self.ports.amqp.to_string())
             .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
             .env("RABBITMQ_MNESIA_BASE", folder.join("data"))
@@ -86,8 +89,13 @@ impl NativeRabbitMq {
         self.native.spawn(command, "KILL")?;
         let access = self.access();
         let timeout = Duration::from_secs(120);
-        until_ready("RabbitMQ", timeout, || self.native.check_alive(), async || access.check().await)
-            .await
+        until_ready(
+            "RabbitMQ",
+            timeout,
+            || self.native.check_alive(),
+            async || access.check().await,
+        )
+        .await
     }
 
     /// Ends it with SIGKILL.
@@ -96,7 +104,9 @@ impl NativeRabbitMq {
     }
 
     pub(super) fn access(&self) -> Access {
-        let Ports { amqp, management, .. } = self.ports;
+        let Ports {
+            amqp, management, ..
+        } = self.ports;
         Access::parse(
             &format!("amqp://guest:guest@127.0.0.1:{amqp}"),
             &format!("http://guest:guest@127.0.0.1:{management}"),
@@ -119,6 +129,9 @@ fn configuration(ports: &Ports) -> String {
 
 /// Where `epmd` may be when it is not in `PATH`.
 fn erlang_folders() -> Vec<PathBuf> {
-    let entries = fs::read_dir("/usr/lib/erlang").into_iter().flatten().flatten();
+    let entries = fs::read_dir("/usr/lib/erlang")
+        .into_iter()
+        .flatten()
+        .flatten();
     entries.map(|entry| entry.path().join("bin")).collect()
 }

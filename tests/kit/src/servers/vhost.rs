@@ -3,8 +3,9 @@
 use super::{
     message::{Message, to_table},
     rabbitmq::Access,
+    tap::Tap,
 };
-use crate::{Client, process::unique_name, runtime::runtime, wait::PAUSE};
+use crate::{Client, process::unique_name, runtime::runtime};
 use anyhow::{Context, Result, ensure};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind,
@@ -15,11 +16,7 @@ use lapin::{
     types::FieldTable,
 };
 use serde_json::{Value, json};
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
 /// A virtual host of its own, with a connection for looking into it that leads past all proxies
@@ -50,7 +47,9 @@ pub(super) async fn create(access: &Access) -> Vhost {
         connection: Mutex::new(None),
         name,
     }));
-    vhost.manage("PUT", &format!("/api/vhosts/{}", vhost.name()), &json!({})).await;
+    vhost
+        .manage("PUT", &format!("/api/vhosts/{}", vhost.name()), &json!({}))
+        .await;
     let everything = json!({ "configure": ".*", "write": ".*", "read": ".*" });
     let permissions = format!("/api/permissions/{}/{}", vhost.name(), access.user);
     vhost.manage("PUT", &permissions, &everything).await;
@@ -81,8 +80,14 @@ impl Vhost {
     /// seconds old.
     pub async fn queue_depth(&self, queue: &str) -> Option<u64> {
         let channel = must(self.channel().await);
-        let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-        match channel.queue_declare(queue.into(), passive, FieldTable::default()).await {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..Default::default()
+        };
+        match channel
+            .queue_declare(queue.into(), passive, FieldTable::default())
+            .await
+        {
             Ok(queue) => Some(queue.message_count().into()),
             Err(error) if is_not_found(&error) => None,
             Err(error) => panic!("queue {queue} cannot be looked at: {error}"),
@@ -127,23 +132,40 @@ impl Vhost {
         }
         let publish = async {
             let channel = self.channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+            channel
+                .confirm_select(ConfirmSelectOptions::default())
+                .await?;
+            let options = BasicPublishOptions {
+                mandatory: true,
+                ..Default::default()
+            };
             let (exchange, key) = (exchange.into(), routing_key.into());
             let body = body.as_ref();
-            let confirm = channel.basic_publish(exchange, key, options, body, properties).await?;
+            let confirm = channel
+                .basic_publish(exchange, key, options, body, properties)
+                .await?;
             let confirmation = confirm.await?;
-            ensure!(matches!(confirmation, Confirmation::Ack(None)), "the broker says {confirmation:?}");
+            ensure!(
+                matches!(confirmation, Confirmation::Ack(None)),
+                "the broker says {confirmation:?}"
+            );
             Ok(())
         };
-        must(publish.await.with_context(|| format!("publishing {routing_key} to {exchange}")));
+        must(
+            publish
+                .await
+                .with_context(|| format!("publishing {routing_key} to {exchange}")),
+        );
     }
 
     /// Declares a durable queue; `arguments` such as `[("x-max-length", 1.into())]`.
     pub async fn declare_queue(&self, queue: &str, arguments: &[(&str, Value)]) {
         let channel = must(self.channel().await);
-        let declared =
-            channel.queue_declare(queue.into(), QueueDeclareOptions::durable(), to_table(arguments));
+        let declared = channel.queue_declare(
+            queue.into(),
+            QueueDeclareOptions::durable(),
+            to_table(arguments),
+        );
         must(declared.await.with_context(|| format!("declaring {queue}")));
     }
 
@@ -158,9 +180,18 @@ impl Vhost {
     pub async fn bind(&self, exchange: &str, queue: &str, routing_key: &str) {
         let channel = must(self.channel().await);
         let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
-        let bound =
-            channel.queue_bind(queue.into(), exchange.into(), routing_key.into(), options, arguments);
-        must(bound.await.with_context(|| format!("binding {queue} to {exchange}")));
+        let bound = channel.queue_bind(
+            queue.into(),
+            exchange.into(),
+            routing_key.into(),
+            options,
+            arguments,
+        );
+        must(
+            bound
+                .await
+                .with_context(|| format!("binding {queue} to {exchange}")),
+        );
     }
 
     /// Removes a binding, so that messages get lost or come back as unroutable.
@@ -169,14 +200,23 @@ impl Vhost {
         let arguments = FieldTable::default();
         let unbound =
             channel.queue_unbind(queue.into(), exchange.into(), routing_key.into(), arguments);
-        must(unbound.await.with_context(|| format!("unbinding {queue} from {exchange}")));
+        must(
+            unbound
+                .await
+                .with_context(|| format!("unbinding {queue} from {exchange}")),
+        );
     }
 
     /// Sets a policy on the queues whose names match `pattern`, such as
     /// `{"max-length": 0, "overflow": "reject-publish"}`.
     pub async fn set_policy(&self, policy: &str, pattern: &str, definition: &Value) {
         let body = json!({ "pattern": pattern, "definition": definition, "apply-to": "queues" });
-        self.manage("PUT", &format!("/api/policies/{}/{policy}", self.name()), &body).await;
+        self.manage(
+            "PUT",
+            &format!("/api/policies/{}/{policy}", self.name()),
+            &body,
+        )
+        .await;
     }
 
     /// Removes a policy.
@@ -192,18 +232,28 @@ impl Vhost {
         let queue = unique_name("tap");
         self.declare_queue(&queue, &[]).await;
         self.bind(exchange, &queue, routing_key).await;
-        Tap { vhost: self.clone(), queue, channel: None }
+        Tap::new(self.clone(), queue)
     }
 
     async fn manage(&self, method: &str, path: &str, body: &Value) {
         let method = method.parse().expect("a method of our own");
         let json = [("content-type", "application/json")];
-        let answer = must(self.0.management.request(method, path, &json, body.to_string()).await);
-        assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.text());
+        let answer = must(
+            self.0
+                .management
+                .request(method, path, &json, body.to_string())
+                .await,
+        );
+        assert!(
+            answer.status < 300,
+            "{path}: {} {}",
+            answer.status,
+            answer.text()
+        );
     }
 
     /// A new channel for each task, because an error closes the channel it came on.
-    async fn channel(&self) -> Result<Channel> {
+    pub(super) async fn channel(&self) -> Result<Channel> {
         let mut connection = self.0.connection.lock().await;
         if let Some(connection) = &*connection
             && connection.status().connected()
@@ -216,53 +266,6 @@ impl Vhost {
     }
 }
 
-/// A test's own view of what is published.
-#[derive(Debug)]
-pub struct Tap {
-    vhost: Vhost,
-    queue: String,
-    channel: Option<Channel>,
-}
-
-impl Tap {
-    /// The next message, or nothing if none comes within `timeout`. A broker that is down
-    /// meanwhile is waited for too.
-    pub async fn next(&mut self, timeout: Duration) -> Option<Message> {
-        let start = Instant::now();
-        loop {
-            match self.try_get().await {
-                Ok(Some(message)) => return Some(message),
-                Ok(None) => {}
-                Err(_) => self.channel = None,
-            }
-            if start.elapsed() > timeout {
-                return None;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// The next `count` messages; panics, showing those that came, if `timeout` is over before.
-    pub async fn collect(&mut self, count: usize, timeout: Duration) -> Vec<Message> {
-        let start = Instant::now();
-        let mut messages = Vec::new();
-        while messages.len() < count {
-            match self.next(timeout.saturating_sub(start.elapsed())).await {
-                Some(message) => messages.push(message),
-                None => panic!("{} of {count} messages came: {messages:#?}", messages.len()),
-            }
-        }
-        messages
-    }
-
-    async fn try_get(&mut self) -> Result<Option<Message>> {
-        if self.channel.is_none() {
-            self.channel = Some(self.vhost.channel().await?);
-        }
-        get(self.channel.as_ref().context("set above")?, &self.queue).await
-    }
-}
-
 /// On the kit's runtime, so that the connection depends on no test's runtime.
 pub(super) async fn connect(url: &str) -> Result<Connection> {
     let url = url.to_owned();
@@ -271,10 +274,17 @@ pub(super) async fn connect(url: &str) -> Result<Connection> {
     Ok(connection.await.context("RabbitMQ does not answer")???)
 }
 
-async fn get(channel: &Channel, queue: &str) -> Result<Option<Message>> {
-    let message = channel.basic_get(queue.into(), BasicGetOptions::default()).await?;
-    let Some(message) = message else { return Ok(None) };
-    channel.basic_ack(message.delivery.delivery_tag, BasicAckOptions::default()).await?;
+/// Takes one message out of a queue, if there is one.
+pub(super) async fn get(channel: &Channel, queue: &str) -> Result<Option<Message>> {
+    let message = channel
+        .basic_get(queue.into(), BasicGetOptions::default())
+        .await?;
+    let Some(message) = message else {
+        return Ok(None);
+    };
+    channel
+        .basic_ack(message.delivery.delivery_tag, BasicAckOptions::default())
+        .await?;
     Ok(Some(Message::from_amqp(message)))
 }
 

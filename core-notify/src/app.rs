@@ -1,0 +1,7 @@
+//! The use cases.
+
+mod deliver;
+mod read;
+
+pub use deliver::{Delivery, Notifier, Outcome};
+pub use read::{FindError, Notifications};

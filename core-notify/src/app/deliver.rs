@@ -1,0 +1,312 @@
+//! From an event to mails and texts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use core_kernel::{Clock, NotificationId, RequestContext};
+use futures_util::future::{join, join_all};
+
+use crate::event::Event;
+use crate::message::{Contact, OrderDetails};
+use crate::notification::{Channel, Content, Draft};
+use crate::ports::{
+    Claim, ContactReader, EmailSender, Job, Mail, NotificationStore, OrderReader, ReadError,
+    SendError, SmsSender, StoreError, Text,
+};
+use crate::retry::delay_after;
+use crate::template::Templates;
+
+/// One delivery of an event by the broker.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    /// The event as it came.
+    pub body: &'a [u8],
+    /// Which attempt this is, from 1. Only failures count, not crashes and outages.
+    pub attempt: u32,
+    /// Whether the event may have been worked on before: another attempt, or a crash.
+    pub again: bool,
+}
+
+/// What is to become of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is recorded; it may be forgotten.
+    Done,
+    /// It failed; try again after this long, as the next attempt.
+    Retry {
+        /// How long to wait.
+        after: Duration,
+        /// Why it failed.
+        reason: String,
+    },
+    /// Another holds a part of it; look again soon, as the same attempt.
+    Held,
+    /// A neighbour is out of order; wait until it is back, as the same attempt.
+    Wait {
+        /// Who, and what is wrong.
+        reason: String,
+    },
+    /// It can never succeed, or has used up its attempts.
+    Dead {
+        /// The kind of failure: `poison`, `refused`, `exhausted`, `render`.
+        class: &'static str,
+        /// Why, the provider's own words in it.
+        reason: String,
+        /// The channels that failed; empty when it came to none.
+        channels: Vec<Channel>,
+    },
+}
+
+/// What became of one channel.
+enum Sent {
+    Yes,
+    Refused(String),
+    NotNow(String),
+    Away(String),
+}
+
+/// Carries events to mails and texts.
+#[derive(Clone)]
+pub struct Notifier {
+    /// Tells what was ordered.
+    pub orders: Arc<dyn OrderReader>,
+    /// Tells how users are reached.
+    pub contacts: Arc<dyn ContactReader>,
+    /// Keeps the notifications.
+    pub store: Arc<dyn NotificationStore>,
+    /// Sends mails.
+    pub email: Arc<dyn EmailSender>,
+    /// Sends texts.
+    pub sms: Arc<dyn SmsSender>,
+    /// What they say.
+    pub templates: Arc<Templates>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Notifier {
+    /// Works on one delivery: writes the notifications down, sends what is not yet sent, and
+    /// records what became of it. Safe to repeat at any point (PRD §5.1).
+    pub async fn handle(&self, delivery: Delivery<'_>, context: &RequestContext) -> Outcome {
+        let event = match Event::parse(delivery.body) {
+            Ok(event) => event,
+            Err(poison) => return dead("poison", poison.to_string(), Vec::new()),
+        };
+        match self.claims(&event, delivery, context).await {
+            Ok(claims) => self.deliver(&event, delivery.attempt, claims).await,
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Takes hold of the event's notifications, writing them first if they are not there yet.
+    async fn claims(
+        &self,
+        event: &Event,
+        delivery: Delivery<'_>,
+        context: &RequestContext,
+    ) -> Result<Vec<Claim>, Outcome> {
+        if delivery.again {
+            // At the first attempt a failed one means a replayed dead letter: it is to be sent.
+            let known = self.store.reclaim(event.id, delivery.attempt == 1).await;
+            let known = known.map_err(|error| from_store(&error))?;
+            if !known.is_empty() {
+                return Ok(known);
+            }
+        }
+        let (order, contact) = join(
+            self.orders.order(event.order_id, context),
+            self.contacts.contact(event.user_id, context),
+        )
+        .await;
+        let order = order.map_err(|error| from_read(&error, delivery.attempt))?;
+        let contact = contact.map_err(|error| from_read(&error, delivery.attempt))?;
+        let drafts = self.compose(event, &order, &contact)?;
+        let claims = self.store.enqueue(&drafts).await;
+        claims.map_err(|error| from_store(&error))
+    }
+
+    fn compose(
+        &self,
+        event: &Event,
+        order: &OrderDetails,
+        contact: &Contact,
+    ) -> Result<Vec<Draft>, Outcome> {
+        let rendered = self
+            .templates
+            .render(event.kind, order, contact)
+            .map_err(|error| dead("render", error.to_string(), Vec::new()))?;
+        let draft = |channel, recipient: &str, content| Draft {
+            id: NotificationId::generate(),
+            event_id: event.id,
+            user_id: event.user_id,
+            order_id: event.order_id,
+            channel,
+            type_key: event.kind.type_key(),
+            recipient: recipient.to_owned(),
+            content,
+            created_at: self.clock.now(),
+        };
+        let mail = Content {
+            subject: Some(rendered.subject),
+            body: rendered.html,
+            plain: Some(rendered.plain),
+        };
+        let text = Content {
+            subject: None,
+            body: rendered.sms,
+            plain: None,
+        };
+        let mut drafts = vec![draft(Channel::Email, &contact.email, mail)];
+        if let Some(phone) = &contact.phone {
+            drafts.push(draft(Channel::Sms, phone, text));
+        }
+        Ok(drafts)
+    }
+
+    /// Sends what was claimed, both channels at once, and sums up.
+    async fn deliver(&self, event: &Event, attempt: u32, claims: Vec<Claim>) -> Outcome {
+        let retry = delay_after(attempt);
+        let mut held = false;
+        let mut failed = Vec::new();
+        let mut jobs = Vec::new();
+        for claim in claims {
+            match claim {
+                Claim::Send(job) => jobs.push(job),
+                Claim::Held(_) => held = true,
+                Claim::Failed(channel) => {
+                    failed.push((channel, "refused at an earlier attempt".to_owned()))
+                }
+                Claim::Sent(_) => {}
+            }
+        }
+        let mut refused = !failed.is_empty();
+        let (mut away, mut not_now) = (None, None);
+        let outcomes = join_all(
+            jobs.iter()
+                .map(|job| self.send(event, job, retry.is_none())),
+        )
+        .await;
+        for (job, outcome) in jobs.iter().zip(outcomes) {
+            match outcome {
+                Ok(Sent::Yes) => {}
+                Ok(Sent::Away(reason)) => away = Some(reason),
+                Ok(Sent::Refused(reason)) => {
+                    refused = true;
+                    failed.push((job.channel, reason));
+                }
+                Ok(Sent::NotNow(reason)) if retry.is_some() => not_now = Some(reason),
+                Ok(Sent::NotNow(reason)) => failed.push((job.channel, reason)),
+                Err(error) => return from_store(&error),
+            }
+        }
+        match (away, not_now, retry) {
+            (Some(reason), _, _) => Outcome::Wait { reason },
+            (None, Some(reason), Some(after)) => Outcome::Retry { after, reason },
+            _ if held => Outcome::Held,
+            _ if failed.is_empty() => Outcome::Done,
+            _ => {
+                let class = if refused { "refused" } else { "exhausted" };
+                let channels = failed.iter().map(|(channel, _)| *channel).collect();
+                let reasons: Vec<_> = failed
+                    .into_iter()
+                    .map(|(channel, reason)| format!("{}: {reason}", channel.as_str()))
+                    .collect();
+                dead(class, reasons.join("; "), channels)
+            }
+        }
+    }
+
+    /// One attempt at one notification, recorded.
+    async fn send(&self, event: &Event, job: &Job, last: bool) -> Result<Sent, StoreError> {
+        let (id, channel) = (job.id, job.channel.as_str());
+        if job.maybe_sent {
+            tracing::warn!(event_id = %event.id, notification_id = %id, channel,
+                "an earlier attempt may have been sent; sending again");
+        }
+        let answer = match job.channel {
+            Channel::Email => {
+                let mail = Mail {
+                    to: &job.recipient,
+                    subject: job.content.subject.as_deref().unwrap_or_default(),
+                    html: &job.content.body,
+                    plain: job.content.plain.as_deref().unwrap_or_default(),
+                    notification_id: id,
+                };
+                self.email.send(mail).await
+            }
+            Channel::Sms => {
+                let text = Text {
+                    to: &job.recipient,
+                    body: &job.content.body,
+                };
+                self.sms.send(text).await
+            }
+        };
+        let error = match answer {
+            Ok(provider_ref) => {
+                self.store
+                    .mark_sent(id, &provider_ref, self.clock.now())
+                    .await;
+                tracing::info!(event_id = %event.id, order_id = %event.order_id,
+                    notification_id = %id, channel, provider_ref, "notification sent");
+                return Ok(Sent::Yes);
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(event_id = %event.id, order_id = %event.order_id, notification_id = %id,
+            channel, error = %error, "notification not sent");
+        let reason = error.to_string();
+        match error {
+            SendError::Refused(_) => self.store.mark_failed(id, &reason).await?,
+            SendError::NotNow(_) | SendError::Unknown(_) if last => {
+                self.store.mark_failed(id, &reason).await?;
+            }
+            SendError::NotNow(_) | SendError::Away(_) => {
+                self.store.release(id, &reason, false).await?
+            }
+            SendError::Unknown(_) => self.store.release(id, &reason, true).await?,
+        }
+        Ok(match error {
+            SendError::Refused(_) => Sent::Refused(reason),
+            SendError::NotNow(_) | SendError::Unknown(_) => Sent::NotNow(reason),
+            SendError::Away(_) => Sent::Away(reason),
+        })
+    }
+}
+
+fn dead(class: &'static str, reason: String, channels: Vec<Channel>) -> Outcome {
+    Outcome::Dead {
+        class,
+        reason,
+        channels,
+    }
+}
+
+/// Our own database away is nothing that an attempt should be counted for.
+fn from_store(error: &StoreError) -> Outcome {
+    Outcome::Wait {
+        reason: with_source(error),
+    }
+}
+
+fn from_read(error: &ReadError, attempt: u32) -> Outcome {
+    let reason = with_source(error);
+    match error {
+        ReadError::Away(..) => Outcome::Wait { reason },
+        ReadError::NotFound(_) | ReadError::Broken(..) => match delay_after(attempt) {
+            Some(after) => Outcome::Retry { after, reason },
+            None => dead("exhausted", reason, Vec::new()),
+        },
+    }
+}
+
+/// The error and what lies behind it, in one line.
+fn with_source(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

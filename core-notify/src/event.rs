@@ -1,0 +1,197 @@
+//! The events that notifications follow (PRD §5), read strictly: what breaks the schema will break
+//! it at every attempt, so it is not tried again.
+
+use core_kernel::{Envelope, EventId, Money, OrderId, UserId};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// An event larger than this is not read at all; ours have well under a kilobyte.
+pub const MAX_EVENT_BYTES: usize = 64 * 1024;
+
+/// The events that something follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// An order was placed.
+    OrderCreated,
+    /// An order went on its way.
+    OrderShipped,
+}
+
+impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::OrderCreated, Self::OrderShipped];
+
+    /// The type key of its notifications (PRD §4.3).
+    #[must_use]
+    pub fn type_key(self) -> &'static str {
+        match self {
+            Self::OrderCreated => "order_created",
+            Self::OrderShipped => "order_shipped",
+        }
+    }
+}
+
+/// An event that was understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its id: one notification a channel for each.
+    pub id: EventId,
+    /// What happened.
+    pub kind: EventKind,
+    /// To which order.
+    pub order_id: OrderId,
+    /// Whose.
+    pub user_id: UserId,
+    /// When.
+    pub occurred_at: Timestamp,
+}
+
+/// Why an event can never be worked on.
+#[derive(Debug, thiserror::Error)]
+pub enum Poison {
+    /// It is too large.
+    #[error("the event has {0} bytes")]
+    TooLarge(usize),
+    /// It is no JSON, or breaks the schema.
+    #[error("the event does not follow the schema: {0}")]
+    Schema(#[from] serde_json::Error),
+    /// Nothing follows from this type.
+    #[error("the event type {0:?} is unknown")]
+    UnknownType(String),
+    /// A later major version.
+    #[error("the event version {0:?} cannot be read")]
+    UnknownVersion(String),
+}
+
+#[expect(
+    dead_code,
+    reason = "fields that only have to be there and of the right type"
+)]
+#[derive(Deserialize)]
+struct Region {
+    city: String,
+    #[serde(default)]
+    state: Option<String>,
+    country: String,
+}
+
+#[expect(
+    dead_code,
+    reason = "fields that only have to be there and of the right type"
+)]
+#[derive(Deserialize)]
+struct Created {
+    order_id: OrderId,
+    user_id: UserId,
+    status: String,
+    total_amount: Money,
+    currency: String,
+    items_count: u32,
+    shipping_address: Region,
+}
+
+#[expect(
+    dead_code,
+    reason = "fields that only have to be there and of the right type"
+)]
+#[derive(Deserialize)]
+struct Shipped {
+    order_id: OrderId,
+    user_id: UserId,
+    status: String,
+    #[serde(with = "core_kernel::wire_time")]
+    shipped_at: Timestamp,
+    shipping_address: Region,
+}
+
+impl Event {
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// Whatever makes it [`Poison`].
+    pub fn parse(body: &[u8]) -> Result<Self, Poison> {
+        if body.len() > MAX_EVENT_BYTES {
+            return Err(Poison::TooLarge(body.len()));
+        }
+        let envelope: Envelope<&RawValue> = serde_json::from_slice(body)?;
+        if !envelope.is_readable() {
+            return Err(Poison::UnknownVersion(short(&envelope.version)));
+        }
+        let payload = envelope.payload.get();
+        let (kind, order_id, user_id) = match envelope.event_type.as_str() {
+            "OrderCreated" => {
+                let created: Created = serde_json::from_str(payload)?;
+                (EventKind::OrderCreated, created.order_id, created.user_id)
+            }
+            "OrderShipped" => {
+                let shipped: Shipped = serde_json::from_str(payload)?;
+                (EventKind::OrderShipped, shipped.order_id, shipped.user_id)
+            }
+            other => return Err(Poison::UnknownType(short(other))),
+        };
+        Ok(Self {
+            id: envelope.event_id,
+            kind,
+            order_id,
+            user_id,
+            occurred_at: envelope.timestamp,
+        })
+    }
+}
+
+/// As much of a foreign word as an error message needs.
+fn short(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{created_event, shipped_event};
+
+    #[test]
+    fn both_events_of_the_prd_are_read() {
+        for (json, kind) in [
+            (created_event(), EventKind::OrderCreated),
+            (shipped_event(), EventKind::OrderShipped),
+        ] {
+            let event = Event::parse(json.to_string().as_bytes()).unwrap();
+            assert_eq!(event.kind, kind);
+            assert_eq!(event.order_id.to_string(), json["payload"]["order_id"]);
+            assert_eq!(event.id.to_string(), json["event_id"]);
+        }
+    }
+
+    #[test]
+    fn an_addition_to_the_schema_breaks_nothing() {
+        let mut json = created_event();
+        json["version"] = "1.7".into();
+        json["payload"]["gift"] = true.into();
+        json["payload"]["shipping_address"]["state"] = serde_json::Value::Null;
+        assert!(Event::parse(json.to_string().as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_breaks_the_schema_is_poison() {
+        let mut broken = vec!["".to_owned(), "hello".into(), "{}".into(), "[1]".into()];
+        let mut with = |pointer: &str, value: serde_json::Value| {
+            let mut json = created_event();
+            *json.pointer_mut(pointer).unwrap() = value;
+            broken.push(json.to_string());
+        };
+        with("/event_id", "no uuid".into());
+        with("/event_type", "OrderLost".into());
+        with("/version", "2.0".into());
+        with("/payload/order_id", 7.into());
+        with("/payload/total_amount", "a lot".into());
+        with("/payload/items_count", (-1).into());
+        with("/payload", serde_json::Value::Null);
+        with("/timestamp", "yesterday".into());
+        for body in broken {
+            assert!(Event::parse(body.as_bytes()).is_err(), "{body}");
+        }
+        let large = vec![b' '; MAX_EVENT_BYTES + 1];
+        assert!(matches!(Event::parse(&large), Err(Poison::TooLarge(_))));
+    }
+}

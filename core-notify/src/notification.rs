@@ -1,0 +1,141 @@
+//! Notifications (PRD §3.3).
+
+use core_kernel::{EventId, NotificationId, OrderId, UserId};
+use jiff::Timestamp;
+
+macro_rules! words {
+    ($name:ident: $($variant:ident = $word:literal),+) => {
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The word for it on the wire and in tables.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// What a word stands for, if anything.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+    };
+}
+
+/// The way a notification goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// By mail.
+    Email,
+    /// By text message.
+    Sms,
+}
+words!(Channel: Email = "email", Sms = "sms");
+
+/// How far a notification has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Written down, and perhaps being sent.
+    Queued,
+    /// The provider has taken it.
+    Sent,
+    /// The provider refused it, or all attempts are used up.
+    Failed,
+}
+words!(Status: Queued = "queued", Sent = "sent", Failed = "failed");
+
+/// What a notification says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Subject of a mail; `None` for a text.
+    pub subject: Option<String>,
+    /// HTML of a mail, or the text.
+    pub body: String,
+    /// Plain text of a mail; `None` for a text, which is plain already.
+    pub plain: Option<String>,
+}
+
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Content(***)")
+    }
+}
+
+/// A notification that is about to be written down.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Its id, if the event has no notification on this channel yet.
+    pub id: NotificationId,
+    /// The event that caused it.
+    pub event_id: EventId,
+    /// Whom it is for.
+    pub user_id: UserId,
+    /// Which order it is about.
+    pub order_id: OrderId,
+    /// Which way it goes.
+    pub channel: Channel,
+    /// Its type key, `order_created`.
+    pub type_key: &'static str,
+    /// Address or phone number.
+    pub recipient: String,
+    /// What it says.
+    pub content: Content,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Draft({}, {:?}, ***)", self.event_id, self.channel)
+    }
+}
+
+/// A notification as a list shows it: without body and outcome.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Its id.
+    pub id: NotificationId,
+    /// Whom it is for.
+    pub user_id: UserId,
+    /// Which order it is about, if any.
+    pub order_id: Option<OrderId>,
+    /// Which way it goes.
+    pub channel: Channel,
+    /// Its type key.
+    pub type_key: String,
+    /// Address or phone number.
+    pub recipient: String,
+    /// Subject of a mail.
+    pub subject: Option<String>,
+    /// How far it has come.
+    pub status: Status,
+    /// When the provider took it.
+    pub sent_at: Option<Timestamp>,
+    /// When it was written down.
+    pub created_at: Timestamp,
+}
+
+impl std::fmt::Debug for Summary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Summary({}, {:?}, {:?})",
+            self.id, self.channel, self.status
+        )
+    }
+}
+
+/// A notification whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// What a list shows of it.
+    pub summary: Summary,
+    /// HTML of a mail, or the text.
+    pub body: String,
+    /// The provider's id for it.
+    pub provider_ref: Option<String>,
+    /// Why it failed, or why the last attempt did.
+    pub error_message: Option<String>,
+}

@@ -1,0 +1,316 @@
+//! What every store of notifications promises, one function a promise. Run all of them on an
+//! adapter with [`notification_store_contract!`](crate::notification_store_contract).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use core_kernel::{Clock, EventId, NotificationId, PageRequest, SystemClock, UserId, UserScope};
+use futures_util::future::join_all;
+
+use super::draft;
+use crate::notification::{Channel, Notification, Status};
+use crate::ports::{Claim, Job, NotificationFilter, NotificationStore};
+
+/// The store under test.
+pub type Fixture = Arc<dyn NotificationStore>;
+
+/// Makes one `#[tokio::test]` of each promise. `$fixture` is an `async fn() -> Fixture`.
+#[macro_export]
+macro_rules! notification_store_contract {
+    ($fixture:path) => {
+        $crate::notification_store_contract!(@tests $fixture,
+            a_draft_is_queued_claimed_and_found,
+            an_unknown_notification_is_none,
+            an_event_has_one_notification_per_channel,
+            of_twenty_racing_claims_one_sends,
+            what_was_sent_is_not_claimed_again,
+            what_was_released_is_claimed_again_with_its_first_words,
+            a_lost_answer_is_remembered,
+            a_failed_one_is_only_claimed_when_asked_for,
+            a_new_draft_revives_a_failed_one,
+            an_event_without_notifications_has_none_to_reclaim,
+            a_list_holds_only_what_passes_the_filter,
+            pages_are_newest_first_and_neither_repeat_nor_skip,
+        );
+    };
+    (@tests $fixture:path, $($promise:ident),+ $(,)?) => {$(
+        #[tokio::test]
+        async fn $promise() {
+            $crate::testing::contract::$promise($fixture().await).await;
+        }
+    )+};
+}
+
+async fn enqueue(store: &Fixture, event: EventId, channel: Channel) -> Claim {
+    let draft = draft(event, UserId::generate(), channel);
+    let mut claims = store.enqueue(&[draft]).await.expect("an answer");
+    assert_eq!(claims.len(), 1);
+    claims.remove(0)
+}
+
+fn job(claim: Claim) -> Job {
+    match claim {
+        Claim::Send(job) => job,
+        other => panic!("not claimed: {other:?}"),
+    }
+}
+
+async fn found(store: &Fixture, id: NotificationId) -> Notification {
+    let found = store.find(id).await.expect("an answer");
+    found.expect("a notification")
+}
+
+async fn reclaim(store: &Fixture, event: EventId, failed_too: bool) -> Vec<Claim> {
+    store.reclaim(event, failed_too).await.expect("an answer")
+}
+
+/// Round trip of both channels in one call.
+pub async fn a_draft_is_queued_claimed_and_found(store: Fixture) {
+    let (event, user) = (EventId::generate(), UserId::generate());
+    let drafts = [Channel::Email, Channel::Sms].map(|channel| draft(event, user, channel));
+    let claims = store.enqueue(&drafts).await.expect("an answer");
+    assert_eq!(claims.len(), 2);
+    for draft in drafts {
+        let claimed = claims.iter().find_map(|claim| match claim {
+            Claim::Send(job) if job.channel == draft.channel => Some(job),
+            _ => None,
+        });
+        let job = claimed.expect("a claim");
+        assert_eq!((job.id, &job.content), (draft.id, &draft.content));
+        assert_eq!(job.recipient, draft.recipient);
+        assert!(!job.maybe_sent);
+        let found = found(&store, draft.id).await;
+        assert_eq!(found.summary.status, Status::Queued);
+        assert_eq!(found.summary.created_at, draft.created_at);
+        assert_eq!(found.summary.order_id, Some(draft.order_id));
+        assert_eq!(found.body, draft.content.body);
+        assert_eq!((found.provider_ref, found.error_message), (None, None));
+    }
+}
+
+/// Absence is no failure.
+pub async fn an_unknown_notification_is_none(store: Fixture) {
+    let found = store.find(NotificationId::generate()).await;
+    assert_eq!(found.expect("an answer"), None);
+}
+
+/// The same event again makes nothing new, and finds the first held.
+pub async fn an_event_has_one_notification_per_channel(store: Fixture) {
+    let event = EventId::generate();
+    job(enqueue(&store, event, Channel::Email).await);
+    assert_eq!(
+        enqueue(&store, event, Channel::Email).await,
+        Claim::Held(Channel::Email)
+    );
+    job(enqueue(&store, event, Channel::Sms).await);
+    assert_eq!(reclaim(&store, event, true).await.len(), 2);
+}
+
+/// However many try at once, one sends.
+pub async fn of_twenty_racing_claims_one_sends(store: Fixture) {
+    let event = EventId::generate();
+    let racers = (0..20).map(|_| enqueue(&store, event, Channel::Email));
+    let claims = join_all(racers).await;
+    let sending = claims
+        .iter()
+        .filter(|claim| matches!(claim, Claim::Send(_)))
+        .count();
+    assert_eq!(sending, 1, "{claims:?}");
+}
+
+/// Once sent, never again.
+pub async fn what_was_sent_is_not_claimed_again(store: Fixture) {
+    let event = EventId::generate();
+    let id = job(enqueue(&store, event, Channel::Email).await).id;
+    let at = SystemClock.now();
+    store.mark_sent(id, "ses-1", at).await;
+    assert_eq!(
+        enqueue(&store, event, Channel::Email).await,
+        Claim::Sent(Channel::Email)
+    );
+    assert_eq!(
+        reclaim(&store, event, true).await,
+        [Claim::Sent(Channel::Email)]
+    );
+    let found = found(&store, id).await;
+    assert_eq!(found.summary.status, Status::Sent);
+    assert_eq!(found.summary.sent_at, Some(at));
+    assert_eq!(found.provider_ref.as_deref(), Some("ses-1"));
+}
+
+/// A retry says what the first attempt said, and its success clears the error.
+pub async fn what_was_released_is_claimed_again_with_its_first_words(store: Fixture) {
+    let event = EventId::generate();
+    let first = job(enqueue(&store, event, Channel::Email).await);
+    store
+        .release(first.id, "throttled", false)
+        .await
+        .expect("an answer");
+    assert_eq!(
+        found(&store, first.id).await.error_message.as_deref(),
+        Some("throttled")
+    );
+    let second = job(enqueue(&store, event, Channel::Email).await);
+    assert_eq!(second, first);
+    store
+        .release(first.id, "throttled", false)
+        .await
+        .expect("an answer");
+    let third = job(reclaim(&store, event, false).await.remove(0));
+    assert_eq!(third, first);
+    store.mark_sent(first.id, "ses-1", SystemClock.now()).await;
+    assert_eq!(found(&store, first.id).await.error_message, None);
+}
+
+/// An attempt that may have been sent is told to the next.
+pub async fn a_lost_answer_is_remembered(store: Fixture) {
+    let event = EventId::generate();
+    let first = job(enqueue(&store, event, Channel::Sms).await);
+    store
+        .release(first.id, "reset", true)
+        .await
+        .expect("an answer");
+    assert!(job(reclaim(&store, event, false).await.remove(0)).maybe_sent);
+}
+
+/// A refusal is final for this message, until somebody replays it.
+pub async fn a_failed_one_is_only_claimed_when_asked_for(store: Fixture) {
+    let event = EventId::generate();
+    let id = job(enqueue(&store, event, Channel::Sms).await).id;
+    store
+        .mark_failed(id, "no such number")
+        .await
+        .expect("an answer");
+    let failed = found(&store, id).await;
+    assert_eq!(failed.summary.status, Status::Failed);
+    assert_eq!(failed.error_message.as_deref(), Some("no such number"));
+    assert_eq!(
+        reclaim(&store, event, false).await,
+        [Claim::Failed(Channel::Sms)]
+    );
+    assert_eq!(job(reclaim(&store, event, true).await.remove(0)).id, id);
+    assert_eq!(found(&store, id).await.summary.status, Status::Queued);
+}
+
+/// The same event delivered anew sends what had failed.
+pub async fn a_new_draft_revives_a_failed_one(store: Fixture) {
+    let event = EventId::generate();
+    let id = job(enqueue(&store, event, Channel::Sms).await).id;
+    store
+        .mark_failed(id, "no such number")
+        .await
+        .expect("an answer");
+    assert_eq!(job(enqueue(&store, event, Channel::Sms).await).id, id);
+}
+
+/// Nothing written down, nothing to claim.
+pub async fn an_event_without_notifications_has_none_to_reclaim(store: Fixture) {
+    assert!(reclaim(&store, EventId::generate(), true).await.is_empty());
+}
+
+fn filter(scope: UserScope) -> NotificationFilter {
+    NotificationFilter {
+        scope,
+        channel: None,
+        order_id: None,
+        type_key: None,
+        status: None,
+    }
+}
+
+/// Each part of the filter counts.
+pub async fn a_list_holds_only_what_passes_the_filter(store: Fixture) {
+    let user = UserId::generate();
+    let event = EventId::generate();
+    let drafts = [Channel::Email, Channel::Sms].map(|channel| draft(event, user, channel));
+    store.enqueue(&drafts).await.expect("an answer");
+    store
+        .mark_sent(drafts[0].id, "ses-1", SystemClock.now())
+        .await;
+    let own = filter(UserScope::One(user));
+    for (filter, total) in [
+        (own.clone(), 2),
+        (filter(UserScope::One(UserId::generate())), 0),
+        (
+            NotificationFilter {
+                channel: Some(Channel::Sms),
+                ..own.clone()
+            },
+            1,
+        ),
+        (
+            NotificationFilter {
+                order_id: Some(drafts[0].order_id),
+                ..own.clone()
+            },
+            1,
+        ),
+        (
+            NotificationFilter {
+                type_key: Some("order_created".into()),
+                ..own.clone()
+            },
+            2,
+        ),
+        (
+            NotificationFilter {
+                type_key: Some("order_shipped".into()),
+                ..own.clone()
+            },
+            0,
+        ),
+        (
+            NotificationFilter {
+                status: Some(Status::Sent),
+                ..own.clone()
+            },
+            1,
+        ),
+        (
+            NotificationFilter {
+                status: Some(Status::Failed),
+                ..own
+            },
+            0,
+        ),
+    ] {
+        let page = store
+            .list(&filter, PageRequest::default())
+            .await
+            .expect("an answer");
+        assert_eq!(
+            (page.total, page.items.len()),
+            (total, usize::try_from(total).expect("few")),
+            "{filter:?}"
+        );
+    }
+    let all = store
+        .list(&filter(UserScope::All), PageRequest::default())
+        .await;
+    assert!(all.expect("an answer").total >= 2);
+}
+
+/// Each notification is on exactly one page.
+pub async fn pages_are_newest_first_and_neither_repeat_nor_skip(store: Fixture) {
+    let user = UserId::generate();
+    for _ in 0..7 {
+        let draft = draft(EventId::generate(), user, Channel::Email);
+        store.enqueue(&[draft]).await.expect("an answer");
+    }
+    let filter = filter(UserScope::One(user));
+    let mut seen = Vec::new();
+    for page in 1..=4 {
+        let page = store
+            .list(&filter, PageRequest { page, limit: 3 })
+            .await
+            .expect("an answer");
+        assert_eq!(page.total, 7);
+        seen.extend(
+            page.items
+                .into_iter()
+                .map(|item| (item.created_at, item.id)),
+        );
+    }
+    assert!(seen.is_sorted_by(|a, b| a.0 >= b.0));
+    assert_eq!(seen.into_iter().collect::<HashSet<_>>().len(), 7);
+}

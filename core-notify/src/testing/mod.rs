@@ -1,0 +1,108 @@
+//! For tests of this core, of its adapters, and of adapters that others write.
+
+pub mod contract;
+
+use core_kernel::{Clock, EventId, NotificationId, OrderId, SystemClock, UserId};
+use serde_json::{Value, json};
+
+use crate::message::{Contact, OrderDetails};
+use crate::notification::{Channel, Content, Draft};
+
+/// `OrderCreated` as the PRD shows it (§5.1), with an id of its own.
+#[must_use]
+pub fn created_event() -> Value {
+    json!({
+        "event_id": EventId::generate(),
+        "event_type": "OrderCreated",
+        "timestamp": "2026-02-17T11:00:00.000Z",
+        "version": "1.0",
+        "payload": {
+            "order_id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
+            "user_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+            "status": "pending",
+            "total_amount": 112.97,
+            "currency": "USD",
+            "items_count": 2,
+            "shipping_address": { "city": "Springfield", "state": "IL", "country": "US" }
+        }
+    })
+}
+
+/// `OrderShipped` as the PRD shows it (§5.2), with an id of its own.
+#[must_use]
+pub fn shipped_event() -> Value {
+    json!({
+        "event_id": EventId::generate(),
+        "event_type": "OrderShipped",
+        "timestamp": "2026-02-18T09:30:00.000Z",
+        "version": "1.0",
+        "payload": {
+            "order_id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
+            "user_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+            "status": "shipped",
+            "shipped_at": "2026-02-18T09:30:00.000Z",
+            "shipping_address": { "city": "Springfield", "state": "IL", "country": "US" }
+        }
+    })
+}
+
+/// The order of the PRD's example (§4.2), shipped.
+///
+/// # Panics
+/// Never: its parts are constants.
+#[must_use]
+pub fn order() -> OrderDetails {
+    let order = json!({
+        "id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
+        "user_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+        "items": [
+            { "product_name": "Wireless Headphones", "quantity": 2, "subtotal": 99.98 },
+            { "product_name": "USB-C Cable", "quantity": 1, "subtotal": 12.99 }
+        ],
+        "shipping_address": {
+            "street": "742 Evergreen Terrace", "city": "Springfield", "state": "IL",
+            "zip_code": "62704", "country": "US"
+        },
+        "total_amount": 112.97,
+        "currency": "USD",
+        "shipped_at": "2026-02-18T09:30:00.000Z"
+    });
+    // By way of text: amounts are read from their digits.
+    serde_json::from_str(&order.to_string()).expect("an order")
+}
+
+/// The user of the PRD's example (§4.1).
+#[must_use]
+pub fn contact() -> Contact {
+    Contact {
+        email: "jane.doe@example.com".into(),
+        first_name: "Jane".into(),
+        phone: Some("+15551234567".into()),
+    }
+}
+
+/// A notification of `event` for `user`.
+#[must_use]
+pub fn draft(event: EventId, user: UserId, channel: Channel) -> Draft {
+    let mail = channel == Channel::Email;
+    Draft {
+        id: NotificationId::generate(),
+        event_id: event,
+        user_id: user,
+        order_id: OrderId::generate(),
+        channel,
+        type_key: "order_created",
+        recipient: if mail {
+            "jane.doe@example.com"
+        } else {
+            "+15551234567"
+        }
+        .into(),
+        content: Content {
+            subject: mail.then(|| "Order Confirmation - #b2c3d4e5".into()),
+            body: format!("body of {event}"),
+            plain: mail.then(|| "plain".into()),
+        },
+        created_at: SystemClock.now(),
+    }
+}

@@ -1,0 +1,9 @@
+//! The test kit's own promises.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod fakes;
+mod processes;
+mod proxy;
+mod servers;
+mod watchdog;

@@ -1,0 +1,61 @@
+use shopflow_testkit::{Postgres, Process, RabbitMq, wait_until};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Not a test: the process that the other test kills.
+#[tokio::test]
+#[ignore = "run by nothing_is_left_of_a_killed_test_process, in a process of its own"]
+async fn helper_holds_servers() {
+    let _servers = tokio::join!(Postgres::private(), RabbitMq::private());
+    println_ready();
+    std::future::pending::<()>().await;
+}
+
+#[expect(clippy::print_stdout, reason = "the other process waits for this line")]
+fn println_ready() {
+    println!("servers are ready");
+}
+
+/// The working folders, below `folder`, of all processes that have one there.
+fn working_below(folder: &Path) -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let working = processes.filter_map(|process| fs::read_link(process.path().join("cwd")).ok());
+    working.filter(|path| path.starts_with(folder)).collect()
+}
+
+#[tokio::test]
+async fn nothing_is_left_of_a_killed_test_process() {
+    // What is started by a process with this temporary folder works somewhere below it.
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let process = Process::start(
+        std::env::current_exe().unwrap(),
+        [
+            "--exact",
+            "watchdog::helper_holds_servers",
+            "--ignored",
+            "--nocapture",
+        ],
+        [("TMPDIR", folder.path())],
+    );
+    process
+        .wait_for_line("servers are ready", Duration::from_secs(120))
+        .await;
+    // PostgreSQL with its helpers, Erlang's port mapper, RabbitMQ.
+    assert!(working_below(folder.path()).len() >= 3);
+
+    process.kill();
+    wait_until(
+        "the watchdogs have cleaned up",
+        Duration::from_secs(20),
+        async || {
+            working_below(folder.path()).is_empty()
+                && fs::read_dir(folder.path()).unwrap().next().is_none()
+        },
+    )
+    .await;
+}
