@@ -1,1 +1,21 @@
-//! placeholder
+//! The ShopFlow stores and the outbox on PostgreSQL (15 or later; 16 is what the PRD names).
+//!
+//! SQL stands in constants with listed columns, and runs as cached prepared statements. What must
+//! hold together is one statement wherever SQL allows it, so that it costs one round trip.
+
+mod auth;
+mod error;
+mod migrate;
+mod notify;
+mod orders;
+mod outbox;
+mod pool;
+mod sessions;
+
+pub use auth::PgUserStore;
+pub use migrate::{MigrateError, Schema, migrate};
+pub use notify::PgNotificationStore;
+pub use orders::PgOrderStore;
+pub use outbox::PgOutbox;
+pub use pool::{UrlError, ping, pool};
+pub use sessions::PgSessionStore;

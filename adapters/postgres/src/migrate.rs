@@ -1,0 +1,66 @@
+//! Bringing a database up to date. The scripts are compiled in; PostgreSQL's advisory lock keeps
+//! replicas that start together from racing.
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgPool;
+
+/// Whose tables. Each has its own list of what was applied, so that all may share one database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// Accounts and sessions.
+    Auth,
+    /// Orders, their history and their outbox.
+    Orders,
+    /// Notifications.
+    Notify,
+}
+
+/// A script could not be applied.
+#[derive(Debug, thiserror::Error)]
+#[error("the database schema could not be brought up to date")]
+pub struct MigrateError(#[source] sqlx::migrate::MigrateError);
+
+impl MigrateError {
+    /// Whether the database was away, so that it is worth trying again.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        match &self.0 {
+            sqlx::migrate::MigrateError::Execute(error)
+            | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
+                crate::error::is_unavailable(error)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Schema {
+    fn migrator(self) -> Migrator {
+        let (mut migrator, table) = match self {
+            Self::Auth => (
+                sqlx::migrate!("./migrations/auth"),
+                "shopflow_auth_migrations",
+            ),
+            Self::Orders => (
+                sqlx::migrate!("./migrations/orders"),
+                "shopflow_orders_migrations",
+            ),
+            Self::Notify => (
+                sqlx::migrate!("./migrations/notify"),
+                "shopflow_notify_migrations",
+            ),
+        };
+        migrator.dangerous_set_table_name(table);
+        // A replica of the version before must still start while a deployment is rolled back.
+        migrator.set_ignore_missing(true);
+        migrator
+    }
+}
+
+/// Applies what is not yet applied. Safe to call from any number of processes at once.
+///
+/// # Errors
+/// When the database is away or a script fails; a script is applied whole or not at all.
+pub async fn migrate(pool: &PgPool, schema: Schema) -> Result<(), MigrateError> {
+    schema.migrator().run(pool).await.map_err(MigrateError)
+}

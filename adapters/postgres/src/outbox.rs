@@ -1,0 +1,139 @@
+//! The outbox of orders: claim, publish and mark are one transaction, so a relay that dies gives
+//! its claim back at once.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use core_kernel::{
+    BoxError, EventId, EventPublisher, Outbox, OutboxBacklog, OutboxMessage, RelayError,
+    RelayReport,
+};
+use sqlx::FromRow;
+use sqlx::postgres::PgPool;
+use uuid::Uuid;
+
+// A row that another relay holds still counts as unpublished, so the later events of its subject
+// are held back until it is done: order per subject with any number of relays.
+const CLAIM: &str = "
+    SELECT o.id, o.event_id, o.subject, o.event_type, o.routing_key, o.payload, o.traceparent,
+           o.tracestate, extract(epoch FROM o.created_at)::bigint AS occurred_at
+    FROM order_outbox o
+    WHERE o.published_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM order_outbox earlier
+                      WHERE earlier.subject = o.subject AND earlier.id < o.id
+                        AND earlier.published_at IS NULL)
+    ORDER BY o.id
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED";
+
+const MARK: &str = "UPDATE order_outbox SET published_at = now() WHERE id = ANY($1)";
+
+const BACKLOG: &str = "
+    SELECT count(*) AS waiting,
+           coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds
+    FROM order_outbox WHERE published_at IS NULL";
+
+/// A pass that takes longer lost its broker or its database; it is given up and its rows are free.
+const PASS_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    event_id: Uuid,
+    subject: Uuid,
+    event_type: String,
+    routing_key: String,
+    payload: String,
+    traceparent: String,
+    tracestate: Option<String>,
+    occurred_at: i64,
+}
+
+/// The events in the table `order_outbox`.
+#[derive(Clone, Debug)]
+pub struct PgOutbox {
+    pool: PgPool,
+}
+
+impl PgOutbox {
+    /// The outbox on this pool.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    async fn pass(
+        &self,
+        publisher: &dyn EventPublisher,
+        limit: u32,
+    ) -> Result<RelayReport, RelayError> {
+        let mut transaction = self.pool.begin().await.map_err(store)?;
+        let rows: Vec<Row> = sqlx::query_as(CLAIM)
+            .bind(i64::from(limit))
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(store)?;
+        if rows.is_empty() {
+            return Ok(RelayReport::default());
+        }
+        let (ids, messages): (Vec<i64>, Vec<OutboxMessage>) =
+            rows.into_iter().map(|row| (row.id, message(row))).unzip();
+        let taken = publisher.publish(&messages).await?;
+        let published: Vec<i64> = ids
+            .iter()
+            .zip(&taken)
+            .filter_map(|(id, taken)| taken.then_some(*id))
+            .collect();
+        sqlx::query(MARK)
+            .bind(&published)
+            .execute(&mut *transaction)
+            .await
+            .map_err(store)?;
+        transaction.commit().await.map_err(store)?;
+        Ok(RelayReport {
+            published: published.len(),
+            refused: ids.len() - published.len(),
+        })
+    }
+}
+
+fn message(row: Row) -> OutboxMessage {
+    OutboxMessage {
+        event_id: EventId(row.event_id),
+        subject: row.subject,
+        event_type: row.event_type,
+        routing_key: row.routing_key,
+        payload: row.payload,
+        traceparent: row.traceparent,
+        tracestate: row.tracestate,
+        occurred_at: row.occurred_at,
+    }
+}
+
+fn store(error: sqlx::Error) -> RelayError {
+    RelayError::Store(BoxError::from(error))
+}
+
+#[async_trait]
+impl Outbox for PgOutbox {
+    async fn relay(
+        &self,
+        publisher: &dyn EventPublisher,
+        limit: u32,
+    ) -> Result<RelayReport, RelayError> {
+        tokio::time::timeout(PASS_TIMEOUT, self.pass(publisher, limit))
+            .await
+            .map_err(|late| RelayError::Store(BoxError::from(late)))?
+    }
+
+    async fn backlog(&self) -> Result<OutboxBacklog, RelayError> {
+        let (waiting, oldest_seconds): (i64, f64) = sqlx::query_as(BACKLOG)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(store)?;
+        Ok(OutboxBacklog {
+            waiting: waiting.unsigned_abs(),
+            oldest_seconds,
+        })
+    }
+}

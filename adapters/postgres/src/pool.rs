@@ -1,0 +1,53 @@
+//! Connections.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+/// How long a caller waits for a free or new connection. Long enough for a burst, short enough that
+/// a database that is away is told to the client and not waited for.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection that nobody used for so long is tried before it is used: the server may have been
+/// restarted. Busy ones are not, since that would double the round trips.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// The URL is no PostgreSQL URL.
+#[derive(Debug, thiserror::Error)]
+#[error("must be a PostgreSQL URL, such as postgres://user:password@host:5432/database")]
+pub struct UrlError(#[source] sqlx::Error);
+
+/// A pool of at most `max_connections` (PRD §10.3) that connects when it is first used, so that a
+/// service starts while its database is away.
+///
+/// # Errors
+/// When the URL cannot be read.
+pub fn pool(url: &str, max_connections: u32, application: &str) -> Result<PgPool, UrlError> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(UrlError)?
+        .application_name(application);
+    Ok(PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(Duration::from_secs(300))
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUSTED_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options))
+}
+
+/// Whether the database answers.
+///
+/// # Errors
+/// Why it does not.
+pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT 1").execute(pool).await.map(drop)
+}

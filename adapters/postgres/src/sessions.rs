@@ -1,0 +1,161 @@
+//! Sessions and the refresh tokens in them.
+
+use async_trait::async_trait;
+use core_auth::{
+    AccessState, NewSession, Refusal, Rotation, RotationOutcome, SessionStore, StoreError, User,
+};
+use core_kernel::SessionId;
+use jiff_sqlx::ToSqlx;
+use sqlx::postgres::PgPool;
+use sqlx::{FromRow, PgConnection};
+
+use crate::auth::UserRow;
+use crate::error::auth_error;
+
+const START: &str = "
+    WITH begun AS (
+        INSERT INTO sessions (id, user_id, created_at) VALUES ($1, $2, $3)
+    )
+    INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at)
+    VALUES ($4, $1, $5, $6)";
+
+const ACCESS: &str = "
+    SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
+           u.updated_at, s.ended_at IS NOT NULL AS ended
+    FROM sessions s JOIN users u ON u.id = s.user_id
+    WHERE s.id = $1";
+
+// Session and token are both locked: of racing calls each sees what the one before it made.
+const LOCK_TOKEN: &str = "
+    SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
+           u.updated_at, s.ended_at IS NOT NULL AS ended, t.used_at
+    FROM refresh_tokens t
+    JOIN sessions s ON s.id = t.session_id
+    JOIN users u ON u.id = s.user_id
+    WHERE t.hash = $1 AND t.session_id = $2
+    FOR UPDATE OF s, t";
+
+const USE_TOKEN: &str = "
+    WITH used AS (
+        UPDATE refresh_tokens SET used_at = coalesce(used_at, $2) WHERE hash = $1
+    )
+    INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at)
+    VALUES ($3, $4, $5, $6)";
+
+const END: &str = "
+    UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
+
+#[derive(FromRow)]
+struct AccessRow {
+    #[sqlx(flatten)]
+    user: UserRow,
+    ended: bool,
+}
+
+#[derive(FromRow)]
+struct TokenRow {
+    #[sqlx(flatten)]
+    access: AccessRow,
+    used_at: Option<jiff_sqlx::Timestamp>,
+}
+
+/// Sessions in the tables `sessions` and `refresh_tokens`.
+#[derive(Clone, Debug)]
+pub struct PgSessionStore {
+    pool: PgPool,
+}
+
+impl PgSessionStore {
+    /// The store on this pool.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+async fn use_token(connection: &mut PgConnection, rotation: &Rotation) -> sqlx::Result<()> {
+    sqlx::query(USE_TOKEN)
+        .bind(rotation.presented.0.as_slice())
+        .bind(rotation.at.to_sqlx())
+        .bind(rotation.next.hash.0.as_slice())
+        .bind(rotation.session_id.0)
+        .bind(rotation.next.issued_at.to_sqlx())
+        .bind(rotation.next.expires_at.to_sqlx())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+#[async_trait]
+impl SessionStore for PgSessionStore {
+    async fn start(&self, session: &NewSession) -> Result<(), StoreError> {
+        sqlx::query(START)
+            .bind(session.id.0)
+            .bind(session.user_id.0)
+            .bind(session.at.to_sqlx())
+            .bind(session.refresh.hash.0.as_slice())
+            .bind(session.refresh.issued_at.to_sqlx())
+            .bind(session.refresh.expires_at.to_sqlx())
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(auth_error)
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<RotationOutcome, StoreError> {
+        // Dropped without a commit, the transaction leaves everything as it was.
+        let mut transaction = self.pool.begin().await.map_err(auth_error)?;
+        let row = sqlx::query_as::<_, TokenRow>(LOCK_TOKEN)
+            .bind(rotation.presented.0.as_slice())
+            .bind(rotation.session_id.0)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(auth_error)?;
+        let Some(row) = row else {
+            return Ok(RotationOutcome::Refused(Refusal::Unknown));
+        };
+        if row.access.ended {
+            return Ok(RotationOutcome::Refused(Refusal::Ended));
+        }
+        let user = User::try_from(row.access.user)?;
+        if !user.is_active {
+            return Ok(RotationOutcome::Refused(Refusal::Deactivated));
+        }
+        let used_at = row.used_at.map(jiff_sqlx::Timestamp::to_jiff);
+        let outcome = match rotation.check_use(used_at) {
+            Ok(()) => {
+                use_token(&mut transaction, rotation)
+                    .await
+                    .map_err(auth_error)?;
+                RotationOutcome::Rotated(Box::new(user))
+            }
+            Err(refusal) => {
+                sqlx::query(END)
+                    .bind(rotation.session_id.0)
+                    .bind(rotation.at.to_sqlx())
+                    .bind("refresh token reused")
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(auth_error)?;
+                RotationOutcome::Refused(refusal)
+            }
+        };
+        transaction.commit().await.map_err(auth_error)?;
+        Ok(outcome)
+    }
+
+    async fn access(&self, id: SessionId) -> Result<Option<AccessState>, StoreError> {
+        let row = sqlx::query_as::<_, AccessRow>(ACCESS)
+            .bind(id.0)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(auth_error)?;
+        row.map(|row| {
+            Ok(AccessState {
+                user: row.user.try_into()?,
+                ended: row.ended,
+            })
+        })
+        .transpose()
+    }
+}

@@ -1,0 +1,56 @@
+//! The contract suites of all three cores on PostgreSQL, and what only PostgreSQL promises.
+
+mod postgres;
+
+use std::sync::Arc;
+
+use shopflow_postgres::{
+    PgNotificationStore, PgOrderStore, PgOutbox, PgSessionStore, PgUserStore, Schema, migrate, pool,
+};
+use sqlx::PgPool;
+
+/// A fresh database with one service's tables.
+async fn database(schema: Schema) -> PgPool {
+    let url = shopflow_testkit::postgres().await.database().await;
+    let pool = pool(&url, 20, "contract").unwrap();
+    migrate(&pool, schema).await.unwrap();
+    pool
+}
+
+mod orders {
+    use super::*;
+
+    async fn fixture() -> core_orders::testing::contract::Fixture {
+        let pool = database(Schema::Orders).await;
+        core_orders::testing::contract::Fixture {
+            store: Arc::new(PgOrderStore::new(pool.clone())),
+            outbox: Arc::new(PgOutbox::new(pool)),
+        }
+    }
+
+    core_orders::order_store_contract!(fixture);
+}
+
+mod auth {
+    use super::*;
+
+    async fn fixture() -> core_auth::testing::contract::Fixture {
+        let pool = database(Schema::Auth).await;
+        core_auth::testing::contract::Fixture {
+            users: Arc::new(PgUserStore::new(pool.clone())),
+            sessions: Arc::new(PgSessionStore::new(pool)),
+        }
+    }
+
+    core_auth::auth_store_contract!(fixture);
+}
+
+mod notify {
+    use super::*;
+
+    async fn fixture() -> core_notify::testing::contract::Fixture {
+        Arc::new(PgNotificationStore::new(database(Schema::Notify).await))
+    }
+
+    core_notify::notification_store_contract!(fixture);
+}

@@ -1,0 +1,150 @@
+//! What is PostgreSQL's own: migrations that race, constraints, relays side by side, outages.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use core_kernel::{
+    EventPublisher, OrderId, Outbox, OutboxMessage, PublishError, RequestContext, UserId,
+};
+use core_orders::testing::{advance, placed};
+use core_orders::{OrderStore, StoreError};
+use shopflow_postgres::{PgOrderStore, PgOutbox, Schema, migrate, pool};
+use shopflow_testkit::Proxy;
+
+use super::database;
+
+#[tokio::test]
+async fn replicas_that_migrate_together_do_not_race() {
+    let url = shopflow_testkit::postgres().await.database().await;
+    let replicas: Vec<_> = (0..6)
+        .map(|_| {
+            let pool = pool(&url, 2, "replica").unwrap();
+            tokio::spawn(async move {
+                for schema in [Schema::Auth, Schema::Orders, Schema::Notify] {
+                    migrate(&pool, schema).await?;
+                }
+                Ok::<_, shopflow_postgres::MigrateError>(())
+            })
+        })
+        .collect();
+    for replica in replicas {
+        replica.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_a_newer_version_migrated_still_serves_the_older() {
+    let pool = database(Schema::Orders).await;
+    sqlx::query(
+        "INSERT INTO shopflow_orders_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from the future', true, '', 0)",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    migrate(&pool, Schema::Orders).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_statement_can_break_the_invariants_of_an_order() {
+    let pool = database(Schema::Orders).await;
+    let order = placed(UserId::generate());
+    let store = PgOrderStore::new(pool.clone());
+    store
+        .insert(&order, &RequestContext::generate())
+        .await
+        .unwrap();
+    for sql in [
+        "UPDATE orders SET status = 'confirmed'",
+        "UPDATE orders SET shipped_at = now()",
+        "UPDATE orders SET status = 'shipped', shipped_at = now()",
+        "UPDATE orders SET status = 'lost'",
+    ] {
+        assert!(sqlx::query(sql).execute(&pool).await.is_err(), "{sql}");
+    }
+}
+
+/// Takes everything, slowly enough that several relays are at work at once.
+#[derive(Default)]
+struct Slow(Mutex<Vec<(OrderId, String)>>);
+
+#[async_trait]
+impl EventPublisher for Slow {
+    async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let mut taken = self.0.lock().unwrap();
+        taken.extend(
+            batch
+                .iter()
+                .map(|m| (OrderId(m.subject), m.event_type.clone())),
+        );
+        Ok(vec![true; batch.len()])
+    }
+}
+
+#[tokio::test]
+async fn relays_side_by_side_publish_each_event_once_and_in_order() {
+    let pool = database(Schema::Orders).await;
+    let store = PgOrderStore::new(pool.clone());
+    let context = RequestContext::generate();
+    for _ in 0..60 {
+        let placed = placed(UserId::generate());
+        store.insert(&placed, &context).await.unwrap();
+        let confirmed = advance(placed.order, "confirmed");
+        store.commit(&confirmed, &context).await.unwrap();
+        store
+            .commit(&advance(confirmed.order, "shipped"), &context)
+            .await
+            .unwrap();
+    }
+    let broker = Slow::default();
+    let relay = async {
+        let outbox = PgOutbox::new(pool.clone());
+        while outbox.backlog().await.unwrap().waiting > 0 {
+            outbox.relay(&broker, 7).await.unwrap();
+        }
+    };
+    let relay_too = async {
+        let outbox = PgOutbox::new(pool.clone());
+        while outbox.backlog().await.unwrap().waiting > 0 {
+            outbox.relay(&broker, 7).await.unwrap();
+        }
+    };
+    tokio::join!(relay, relay_too);
+    let taken = broker.0.into_inner().unwrap();
+    assert_eq!(taken.len(), 120, "each event once");
+    let mut types = std::collections::HashMap::<OrderId, Vec<String>>::new();
+    for (order, event_type) in taken {
+        types.entry(order).or_default().push(event_type);
+    }
+    for (order, types) in types {
+        assert_eq!(types, ["OrderCreated", "OrderShipped"], "{order}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_unavailable_and_comes_back_by_itself() {
+    let postgres = shopflow_testkit::postgres().await;
+    let url = postgres.database().await;
+    let proxy = Proxy::start(&postgres.addr());
+    let pool = pool(&proxy.proxied_url(&url), 4, "outage").unwrap();
+    migrate(&pool, Schema::Orders).await.unwrap();
+    let store = PgOrderStore::new(pool);
+    let id = OrderId::generate();
+    assert!(store.find(id).await.unwrap().is_none());
+
+    proxy.cut();
+    for _ in 0..3 {
+        let answer = store.find(id).await;
+        assert!(
+            matches!(answer, Err(StoreError::Unavailable(_))),
+            "{answer:?}"
+        );
+    }
+    proxy.heal();
+    shopflow_testkit::wait_until("the store answers", Duration::from_secs(10), async || {
+        store.find(id).await.is_ok()
+    })
+    .await;
+}
