@@ -5,6 +5,7 @@
 
 mod caller;
 mod clock;
+mod error;
 mod event;
 mod fault;
 pub mod id;
@@ -19,6 +20,7 @@ pub mod wire_time;
 
 pub use caller::{Caller, Role, ScopeError, UserScope};
 pub use clock::{Clock, SystemClock};
+pub use error::{BoxError, chain};
 pub use event::Envelope;
 pub use fault::{At, Fault, Faults, Violation};
 pub use id::{EventId, NotificationId, OrderId, SessionId, TokenId, UserId};
@@ -32,6 +34,3 @@ pub use page::{Page, PageRequest};
 pub use text::Text;
 pub use trace::{RequestContext, TraceContext};
 pub use verify::{TokenVerifier, VerifyError};
-
-/// A boxed error of whatever lies behind a port: kept as the `source` of the port's own error.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -35,6 +35,13 @@ pub struct PublishError(#[source] pub BoxError);
 /// Hands events to the broker.
 #[async_trait]
 pub trait EventPublisher: Send + Sync {
+    /// Makes sure that events can be published now, connecting if need be. A relay asks before it
+    /// claims any.
+    ///
+    /// # Errors
+    /// When the broker is away or takes nothing.
+    async fn ready(&self) -> Result<(), PublishError>;
+
     /// Publishes a batch and answers, message by message and in the same order, whether the broker
     /// confirmed and routed it.
     ///

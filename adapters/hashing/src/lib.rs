@@ -1,1 +1,111 @@
-//! placeholder
+//! Password hashing off the async threads, and never more of it at once than there are cores: a
+//! hash takes a tenth of a second and 16 MiB on purpose, so a storm of logins must wait in line
+//! and not in memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use core_auth::{HashError, Password, PasswordCrypto, PasswordHash, PasswordHasher, Verdict};
+use tokio::sync::Semaphore;
+
+/// Runs [`PasswordCrypto`] on tokio's blocking threads, bounded in number and in waiting time.
+#[derive(Clone, Debug)]
+pub struct BlockingHasher {
+    crypto: Arc<PasswordCrypto>,
+    free: Arc<Semaphore>,
+    max_wait: Duration,
+}
+
+impl BlockingHasher {
+    /// At most `parallel` hashes at once; who has waited `max_wait` for a turn is told `Busy`.
+    #[must_use]
+    pub fn new(crypto: PasswordCrypto, parallel: usize, max_wait: Duration) -> Self {
+        Self {
+            crypto: Arc::new(crypto),
+            free: Arc::new(Semaphore::new(parallel.max(1))),
+            max_wait,
+        }
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&PasswordCrypto) -> Result<T, core_auth::UnusableHash> + Send + 'static,
+    ) -> Result<T, HashError> {
+        let turn = tokio::time::timeout(self.max_wait, self.free.clone().acquire_owned());
+        let turn = turn.await.map_err(|_| HashError::Busy)?;
+        let crypto = self.crypto.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            // Held until the work is done, also when nobody waits for it any more.
+            let _turn = turn;
+            work(&crypto)
+        });
+        match done.await {
+            Ok(result) => result.map_err(|error| HashError::Broken(error.into())),
+            Err(panic) => Err(HashError::Broken(panic.into())),
+        }
+    }
+}
+
+#[async_trait]
+impl PasswordHasher for BlockingHasher {
+    async fn hash(&self, password: Password) -> Result<PasswordHash, HashError> {
+        self.run(move |crypto| crypto.hash(&password)).await
+    }
+
+    async fn verify(
+        &self,
+        password: Password,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verdict, HashError> {
+        self.run(move |crypto| crypto.verify(&password, stored.as_ref()))
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core_auth::ScryptParams;
+
+    use super::*;
+
+    fn hasher(max_wait: Duration) -> BlockingHasher {
+        let crypto = PasswordCrypto::new(ScryptParams::default()).unwrap();
+        BlockingHasher::new(crypto, 1, max_wait)
+    }
+
+    #[tokio::test]
+    async fn a_password_is_hashed_and_known_again() {
+        let hasher = hasher(Duration::from_secs(60));
+        let password = Password::attempt("S3cur3P@ssw0rd!");
+        let hash = hasher.hash(password.clone()).await.unwrap();
+        let verdict = hasher.verify(password, Some(hash)).await.unwrap();
+        assert_eq!(verdict, Verdict::Right { outdated: false });
+    }
+
+    #[tokio::test]
+    async fn who_waits_too_long_is_told_so() {
+        let hasher = hasher(Duration::ZERO);
+        let turn = hasher.free.clone().acquire_owned().await.unwrap();
+        let busy = hasher.hash(Password::attempt("x")).await;
+        assert!(matches!(busy, Err(HashError::Busy)));
+        drop(turn);
+        assert!(hasher.hash(Password::attempt("x")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_gave_up_still_holds_its_turn_until_its_hash_is_done() {
+        let hasher = hasher(Duration::from_secs(60));
+        let abandoned = tokio::spawn({
+            let hasher = hasher.clone();
+            async move { hasher.hash(Password::attempt("x")).await }
+        });
+        while hasher.free.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        abandoned.abort();
+        assert!(abandoned.await.unwrap_err().is_cancelled());
+        assert_eq!(hasher.free.available_permits(), 0);
+        hasher.hash(Password::attempt("y")).await.unwrap();
+    }
+}

@@ -1,1 +1,32 @@
-//! placeholder
+//! The ShopFlow REST services on hyper, and the clients by which the services call each other.
+//!
+//! A request goes one way: [`serve`] accepts it, the pipeline gives it an id, a trace and a time
+//! limit, a service's one `match` finds its handler, and the handler turns JSON into domain types,
+//! calls a use case, and turns the outcome into JSON.
+
+mod auth;
+mod body;
+mod client;
+mod error;
+mod fields;
+mod notify;
+mod ops;
+mod orders;
+mod pipeline;
+mod query;
+mod reply;
+mod request;
+mod server;
+
+pub use auth::AuthApi;
+pub use client::{
+    AuthClient, CallError, HttpClient, OrdersClient, ServiceToken, UrlError, is_base_url,
+};
+pub use error::ApiError;
+pub use notify::NotifyApi;
+pub use ops::{Ops, Readiness};
+pub use orders::OrdersApi;
+pub use pipeline::Api;
+pub use reply::Reply;
+pub use request::Inbound;
+pub use server::{Server, serve};

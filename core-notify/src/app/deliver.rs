@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_kernel::{Clock, NotificationId, RequestContext};
+use core_kernel::{Clock, NotificationId, RequestContext, chain};
 use futures_util::future::{join, join_all};
 
 use crate::event::Event;
@@ -285,12 +285,12 @@ fn dead(class: &'static str, reason: String, channels: Vec<Channel>) -> Outcome 
 /// Our own database away is nothing that an attempt should be counted for.
 fn from_store(error: &StoreError) -> Outcome {
     Outcome::Wait {
-        reason: with_source(error),
+        reason: chain(error),
     }
 }
 
 fn from_read(error: &ReadError, attempt: u32) -> Outcome {
-    let reason = with_source(error);
+    let reason = chain(error);
     match error {
         ReadError::Away(..) => Outcome::Wait { reason },
         ReadError::NotFound(_) | ReadError::Broken(..) => match delay_after(attempt) {
@@ -298,15 +298,4 @@ fn from_read(error: &ReadError, attempt: u32) -> Outcome {
             None => dead("exhausted", reason, Vec::new()),
         },
     }
-}
-
-/// The error and what lies behind it, in one line.
-fn with_source(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

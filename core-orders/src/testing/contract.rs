@@ -65,6 +65,10 @@ struct Capture {
 
 #[async_trait]
 impl EventPublisher for Capture {
+    async fn ready(&self) -> Result<(), PublishError> {
+        Ok(())
+    }
+
     async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError> {
         if self.away {
             return Err(PublishError("connection refused".into()));

@@ -71,6 +71,10 @@ struct Slow(Mutex<Vec<(OrderId, String)>>);
 
 #[async_trait]
 impl EventPublisher for Slow {
+    async fn ready(&self) -> Result<(), PublishError> {
+        Ok(())
+    }
+
     async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError> {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let mut taken = self.0.lock().unwrap();

@@ -1,0 +1,201 @@
+//! The auth service (PRD §4.1).
+
+mod dto;
+
+use async_trait::async_trait;
+use core_auth::{
+    Auth, Email, Identity, LoginError, ProfileError, RefreshError, RegisterError, StoreError,
+    UserRole, ValidateError,
+};
+use core_auth::{HashError, Password};
+use core_kernel::UserId;
+use http::{Method, StatusCode};
+
+use crate::error::ApiError;
+use crate::fields::{self, Value};
+use crate::pipeline::Api;
+use crate::reply::{self, Reply};
+use crate::request::Inbound;
+use dto::{Profile, Registered, Tokens, Validated};
+
+/// The REST side of [`Auth`].
+#[derive(Clone)]
+pub struct AuthApi {
+    auth: Auth,
+}
+
+#[async_trait]
+impl Api for AuthApi {
+    async fn respond(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        let path = request.path().to_owned();
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        match (request.method(), segments.as_slice()) {
+            (&Method::POST, ["auth", "register"]) => self.register(request).await,
+            (&Method::POST, ["auth", "login"]) => self.login(request).await,
+            (&Method::POST, ["auth", "refresh"]) => self.refresh(request).await,
+            (&Method::POST, ["auth", "validate"]) => self.validate(request).await,
+            (&Method::GET, ["auth", "users", id]) => self.profile(request, id).await,
+            (_, ["auth", "register" | "login" | "refresh" | "validate"]) => {
+                Err(ApiError::method_not_allowed("POST"))
+            }
+            (_, ["auth", "users", _]) => Err(ApiError::method_not_allowed("GET, HEAD")),
+            _ => Err(ApiError::unknown_path()),
+        }
+    }
+
+    fn route(&self, path: &str) -> Option<&'static str> {
+        match path {
+            "/auth/register" => Some("/auth/register"),
+            "/auth/login" => Some("/auth/login"),
+            "/auth/refresh" => Some("/auth/refresh"),
+            "/auth/validate" => Some("/auth/validate"),
+            _ if path.starts_with("/auth/users/") => Some("/auth/users/{id}"),
+            _ => None,
+        }
+    }
+}
+
+impl AuthApi {
+    /// The service on these use cases.
+    #[must_use]
+    pub fn new(auth: Auth) -> Self {
+        Self { auth }
+    }
+
+    async fn register(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        let body = request.json_body().await?;
+        let registration = dto::registration(&fields::object(&body)?)?;
+        let user = self.auth.register(registration, UserRole::Customer).await?;
+        reply::json(StatusCode::CREATED, &Registered::from(&user))
+    }
+
+    async fn login(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        let body = request.json_body().await?;
+        let body = fields::object(&body)?;
+        let mut faults = core_kernel::Faults::new();
+        let email = body.required(&mut faults, "email", Value::string);
+        let password = body.required(&mut faults, "password", Value::string);
+        let (Some(email), Some(password)) = (email, password) else {
+            return Err(ApiError::validation(faults));
+        };
+        let email = Email::normalized(&email);
+        let pair = self
+            .auth
+            .login(&email, Password::attempt(&password))
+            .await?;
+        Ok(reply::no_store(reply::json(
+            StatusCode::OK,
+            &Tokens::from(pair),
+        )?))
+    }
+
+    async fn refresh(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        let body = request.json_body().await?;
+        let body = fields::object(&body)?;
+        let mut faults = core_kernel::Faults::new();
+        let Some(token) = body.required(&mut faults, "refresh_token", Value::string) else {
+            return Err(ApiError::validation(faults));
+        };
+        let pair = self.auth.refresh(&token).await?;
+        Ok(reply::no_store(reply::json(
+            StatusCode::OK,
+            &Tokens::from(pair),
+        )?))
+    }
+
+    async fn validate(&self, request: &Inbound) -> Result<Reply, ApiError> {
+        let identity = self.authenticate(request).await?;
+        reply::json(StatusCode::OK, &Validated::from(&identity))
+    }
+
+    async fn profile(&self, request: &Inbound, id: &str) -> Result<Reply, ApiError> {
+        let caller = self.authenticate(request).await?.caller;
+        let id: UserId = id.parse().map_err(|_| unknown_user())?;
+        let user = self.auth.profile(&caller, id).await?;
+        reply::json(StatusCode::OK, &Profile::from(&user))
+    }
+
+    async fn authenticate(&self, request: &Inbound) -> Result<Identity, ApiError> {
+        Ok(self.auth.validate(request.bearer()?).await?)
+    }
+}
+
+fn unknown_user() -> ApiError {
+    ApiError::not_found("There is no user with this id.")
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::EmailTaken => Self::email_taken(),
+            StoreError::Unavailable(_) => Self::unavailable(error.into()),
+            StoreError::Broken(_) => Self::internal(error.into()),
+        }
+    }
+}
+
+impl From<HashError> for ApiError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Self::unavailable(error.into()),
+            HashError::Broken(_) => Self::internal(error.into()),
+        }
+    }
+}
+
+impl From<RegisterError> for ApiError {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::EmailTaken => Self::email_taken(),
+            RegisterError::Hash(error) => error.into(),
+            RegisterError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<LoginError> for ApiError {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::InvalidCredentials => Self::invalid_credentials(),
+            LoginError::Deactivated => Self::account_deactivated(),
+            LoginError::Hash(error) => error.into(),
+            LoginError::Sign(error) => Self::internal(error.into()),
+            LoginError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for ApiError {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Token(_) | RefreshError::Refused(_) => {
+                tracing::info!(reason = %error, "refresh refused");
+                Self::invalid_token()
+            }
+            RefreshError::Sign(error) => Self::internal(error.into()),
+            RefreshError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ValidateError> for ApiError {
+    fn from(error: ValidateError) -> Self {
+        match error {
+            ValidateError::Token(reason) => {
+                tracing::info!(%reason, "token refused");
+                Self::invalid_token()
+            }
+            ValidateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProfileError> for ApiError {
+    fn from(error: ProfileError) -> Self {
+        match error {
+            ProfileError::Forbidden => Self::forbidden("You may only see your own profile."),
+            ProfileError::NotFound => unknown_user(),
+            ProfileError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Calling other services over pooled keep-alive connections.
+
+mod auth;
+mod orders;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use core_kernel::{BoxError, RequestContext};
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+
+pub use auth::AuthClient;
+pub use orders::OrdersClient;
+
+/// Shorter than our servers keep idle connections (20 s), so that a reused one is not just being
+/// closed at the other end.
+const POOL_IDLE: Duration = Duration::from_secs(10);
+
+/// Connecting within a network takes milliseconds or fails.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An answer larger than this is none of ours.
+const MAX_ANSWER: usize = 1024 * 1024;
+
+/// Why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// No connection: the request was certainly not sent.
+    #[error("no connection")]
+    Connect(#[source] BoxError),
+    /// The connection broke, or the answer is none; the request may have been received.
+    #[error("the connection broke")]
+    Broken(#[source] BoxError),
+    /// No answer in time; the request may have been received.
+    #[error("no answer within {0:?}")]
+    TimedOut(Duration),
+}
+
+/// An HTTP client: one pool of connections per host, for `http` and `https`.
+#[derive(Clone, Debug)]
+pub struct HttpClient(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
+impl HttpClient {
+    /// A client that trusts the certificate authorities of the system.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn new() -> Result<Self, std::io::Error> {
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        tcp.enforce_http(false);
+        let connector = HttpsConnectorBuilder::new()
+            .with_native_roots()?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .build(connector);
+        Ok(Self(client))
+    }
+
+    /// The answer to a request, whole, if it comes within `timeout`.
+    ///
+    /// # Errors
+    /// When none comes, see [`CallError`].
+    pub async fn call(
+        &self,
+        request: Request<Full<Bytes>>,
+        timeout: Duration,
+    ) -> Result<(StatusCode, Bytes), CallError> {
+        let exchange = async {
+            let answer = self.0.request(request).await.map_err(|error| {
+                if error.is_connect() {
+                    CallError::Connect(error.into())
+                } else {
+                    CallError::Broken(error.into())
+                }
+            })?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+            Ok((status, body.map_err(CallError::Broken)?.to_bytes()))
+        };
+        tokio::time::timeout(timeout, exchange)
+            .await
+            .map_err(|_| CallError::TimedOut(timeout))?
+    }
+}
+
+/// The token by which a service shows itself to another. It lives 24 hours, so its source may put
+/// a new one in its place at any time.
+pub type ServiceToken = watch::Receiver<SecretString>;
+
+/// A text that is no base URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an absolute http or https URL")]
+pub struct UrlError;
+
+/// Whether a text can be the base of another service's URLs.
+#[must_use]
+pub fn is_base_url(text: &str) -> bool {
+    base(text).is_ok()
+}
+
+fn base(text: &str) -> Result<String, UrlError> {
+    let text = text.trim_end_matches('/');
+    let uri: Uri = text.parse().map_err(|_| UrlError)?;
+    let web = matches!(uri.scheme_str(), Some("http" | "https"));
+    let plain = uri.query().is_none() && !text.contains('#');
+    if web && plain && uri.host().is_some_and(|host| !host.is_empty()) {
+        Ok(text.to_owned())
+    } else {
+        Err(UrlError)
+    }
+}
+
+/// Another of our services.
+#[derive(Clone, Debug)]
+struct Peer {
+    client: HttpClient,
+    base: String,
+    timeout: Duration,
+    token: ServiceToken,
+}
+
+impl Peer {
+    fn new(
+        client: HttpClient,
+        base_url: &str,
+        timeout: Duration,
+        token: ServiceToken,
+    ) -> Result<Self, UrlError> {
+        Ok(Self {
+            client,
+            base: base(base_url)?,
+            timeout,
+            token,
+        })
+    }
+
+    /// Our own token as a header value.
+    fn own(&self) -> Result<HeaderValue, CallError> {
+        bearer(self.token.borrow().expose_secret())
+    }
+
+    /// A call in the trace and under the id of the request that caused it.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        authorization: HeaderValue,
+        for_service: Option<HeaderValue>,
+        context: &RequestContext,
+    ) -> Result<(StatusCode, Bytes), CallError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(AUTHORIZATION, authorization)
+            .header("x-request-id", &*context.request_id)
+            .header("traceparent", context.trace.child().traceparent());
+        if let Some(state) = context.trace.tracestate() {
+            request = request.header("tracestate", state);
+        }
+        if let Some(own) = for_service {
+            request = request.header("x-service-authorization", own);
+        }
+        let request = request
+            .body(Full::default())
+            .map_err(|e| CallError::Broken(e.into()))?;
+        self.client.call(request, self.timeout).await
+    }
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, CallError> {
+    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|error| CallError::Broken(error.into()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// What a neighbour's status means to a notification that needs it.
+fn unusable(who: &'static str, status: StatusCode) -> core_notify::ReadError {
+    use core_notify::ReadError;
+    let source: BoxError = format!("{} answered {status}", who).into();
+    match status {
+        StatusCode::NOT_FOUND => ReadError::NotFound(who),
+        // Our token is no longer good, or it is overloaded or away: that is not this message's
+        // fault.
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::BAD_GATEWAY
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::GATEWAY_TIMEOUT => ReadError::Away(who, source),
+        _ => ReadError::Broken(who, source),
+    }
+}

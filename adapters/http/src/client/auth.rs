@@ -1,0 +1,96 @@
+//! Calling the auth service.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use core_kernel::{BoxError, Caller, RequestContext, Role, TokenVerifier, UserId, VerifyError};
+use core_notify::{Contact, ContactReader, ReadError};
+use http::{Method, StatusCode};
+use serde::Deserialize;
+
+use super::{HttpClient, Peer, ServiceToken, UrlError, bearer, unusable};
+
+/// The auth service, as the others see it.
+#[derive(Clone, Debug)]
+pub struct AuthClient(Peer);
+
+#[derive(Deserialize)]
+struct Validated {
+    valid: bool,
+    user: ValidatedUser,
+}
+
+#[derive(Deserialize)]
+struct ValidatedUser {
+    id: String,
+    role: Role,
+}
+
+impl Validated {
+    fn caller(self) -> Result<Caller, BoxError> {
+        if !self.valid {
+            return Err("a 200 that says the token is not valid".into());
+        }
+        Ok(match self.user.role {
+            Role::Customer => Caller::Customer(self.user.id.parse()?),
+            Role::Admin => Caller::Admin(self.user.id.parse()?),
+            Role::Service => Caller::Service(self.user.id),
+        })
+    }
+}
+
+impl AuthClient {
+    /// How long an answer may take (contract §3).
+    pub const TIMEOUT: Duration = Duration::from_secs(2);
+
+    /// The service at `base_url`, to which we show `token`.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn new(client: HttpClient, base_url: &str, token: ServiceToken) -> Result<Self, UrlError> {
+        Ok(Self(Peer::new(client, base_url, Self::TIMEOUT, token)?))
+    }
+}
+
+#[async_trait]
+impl TokenVerifier for AuthClient {
+    /// `POST /auth/validate` with the caller's token, and ours beside it (PRD §7.1).
+    async fn verify(&self, token: &str, context: &RequestContext) -> Result<Caller, VerifyError> {
+        // A token that no header can carry is no token.
+        let theirs = bearer(token).map_err(|_| VerifyError::Invalid)?;
+        let unavailable = |error: BoxError| VerifyError::Unavailable(error);
+        let own = self.0.own().map_err(|error| unavailable(error.into()))?;
+        let (status, body) = self
+            .0
+            .call(Method::POST, "/auth/validate", theirs, Some(own), context)
+            .await
+            .map_err(|error| unavailable(error.into()))?;
+        if status != StatusCode::OK {
+            return Err(VerifyError::Invalid);
+        }
+        serde_json::from_slice::<Validated>(&body)
+            .map_err(|error| unavailable(error.into()))?
+            .caller()
+            .map_err(unavailable)
+    }
+}
+
+#[async_trait]
+impl ContactReader for AuthClient {
+    /// `GET /auth/users/{id}` with our own token (PRD §7.3).
+    async fn contact(&self, id: UserId, context: &RequestContext) -> Result<Contact, ReadError> {
+        const WHO: &str = "the user";
+        let own = self
+            .0
+            .own()
+            .map_err(|error| ReadError::Away(WHO, error.into()))?;
+        let path = format!("/auth/users/{id}");
+        let answer = self.0.call(Method::GET, &path, own, None, context).await;
+        match answer.map_err(|error| ReadError::Away(WHO, error.into()))? {
+            (StatusCode::OK, body) => {
+                serde_json::from_slice(&body).map_err(|error| ReadError::Broken(WHO, error.into()))
+            }
+            (status, _) => Err(unusable(WHO, status)),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The notification service (PRD §4.3).
+
+mod dto;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use core_kernel::{Faults, NotificationId, TokenVerifier, Violation};
+use core_notify::{Channel, FindError, NotificationFilter, Notifications, Status, StoreError};
+use http::{Method, StatusCode};
+
+use crate::error::ApiError;
+use crate::orders::{authenticate, scope};
+use crate::pipeline::Api;
+use crate::query::one_of;
+use crate::reply::{self, Reply};
+use crate::request::Inbound;
+use dto::{List, NotificationDto};
+
+/// The REST side of [`Notifications`].
+#[derive(Clone)]
+pub struct NotifyApi {
+    notifications: Notifications,
+    verifier: Arc<dyn TokenVerifier>,
+}
+
+#[async_trait]
+impl Api for NotifyApi {
+    async fn respond(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        let path = request.path().to_owned();
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        match (request.method(), segments.as_slice()) {
+            (&Method::GET, ["notifications"]) => self.list(request).await,
+            (&Method::GET, ["notifications", id]) => self.get(request, id).await,
+            (_, ["notifications"] | ["notifications", _]) => {
+                Err(ApiError::method_not_allowed("GET, HEAD"))
+            }
+            _ => Err(ApiError::unknown_path()),
+        }
+    }
+
+    fn route(&self, path: &str) -> Option<&'static str> {
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        match segments.as_slice() {
+            ["notifications"] => Some("/notifications"),
+            ["notifications", _] => Some("/notifications/{id}"),
+            _ => None,
+        }
+    }
+}
+
+impl NotifyApi {
+    /// The service on these use cases; tokens are checked by `verifier` on every request.
+    #[must_use]
+    pub fn new(notifications: Notifications, verifier: Arc<dyn TokenVerifier>) -> Self {
+        Self {
+            notifications,
+            verifier,
+        }
+    }
+
+    async fn list(&self, request: &Inbound) -> Result<Reply, ApiError> {
+        let caller = authenticate(&*self.verifier, request).await?;
+        let query = request.query();
+        let mut faults = Faults::new();
+        let scope = scope(&caller, &query, &mut faults)?;
+        let filter = NotificationFilter {
+            scope,
+            channel: query.optional(&mut faults, "channel", |word| {
+                Channel::from_word(word).ok_or_else(|| one_of(&["email", "sms"]))
+            }),
+            order_id: query.optional(&mut faults, "order_id", |text| {
+                text.parse()
+                    .map_err(|_| Violation::new("format", "must be a UUID"))
+            }),
+            type_key: query.optional(&mut faults, "type", |text| match text.len() {
+                1..=100 => Ok(text.to_owned()),
+                _ => Err(Violation::new("length", "must have 1 to 100 characters")),
+            }),
+            status: query.optional(&mut faults, "status", |word| {
+                Status::from_word(word).ok_or_else(|| one_of(&["queued", "sent", "failed"]))
+            }),
+        };
+        let page = query.page(&mut faults);
+        if !faults.is_empty() {
+            return Err(ApiError::validation(faults));
+        }
+        let found = self.notifications.list(&filter, page).await?;
+        reply::json(StatusCode::OK, &List::new(&found, page))
+    }
+
+    async fn get(&self, request: &Inbound, id: &str) -> Result<Reply, ApiError> {
+        let caller = authenticate(&*self.verifier, request).await?;
+        let id: NotificationId = id.parse().map_err(|_| unknown_notification())?;
+        let notification = self.notifications.get(&caller, id).await?;
+        reply::json(StatusCode::OK, &NotificationDto::from(&notification))
+    }
+}
+
+fn unknown_notification() -> ApiError {
+    ApiError::not_found("There is no notification with this id.")
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::unavailable(error.into()),
+            StoreError::Broken(_) => Self::internal(error.into()),
+        }
+    }
+}
+
+impl From<FindError> for ApiError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::NotFound => unknown_notification(),
+            FindError::Store(error) => error.into(),
+        }
+    }
+}

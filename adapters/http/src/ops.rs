@@ -1,0 +1,95 @@
+//! What operators ask: `/health`, `/health/live`, `/health/ready`, `/metrics`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::error::ApiError;
+use crate::reply::{self, Reply};
+use crate::request::Inbound;
+
+/// Tells whether what a service needs is there.
+#[async_trait]
+pub trait Readiness: Send + Sync {
+    /// Each need by name, and whether it is met: `database`, `broker`.
+    async fn checks(&self) -> Vec<(&'static str, bool)>;
+}
+
+/// The operators' side of a service.
+#[derive(Clone)]
+pub struct Ops {
+    readiness: Arc<dyn Readiness>,
+    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Ops {
+    /// `metrics` renders the Prometheus text.
+    pub fn new(
+        readiness: Arc<dyn Readiness>,
+        metrics: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            readiness,
+            metrics: Arc::new(metrics),
+            stopping: Arc::default(),
+        }
+    }
+
+    /// From now on the service is not ready, so that balancers send nothing more.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer, if the path is one of these.
+    pub(crate) async fn respond(&self, request: &Inbound) -> Option<Result<Reply, ApiError>> {
+        let path = request.path();
+        if !matches!(
+            path,
+            "/health" | "/health/live" | "/health/ready" | "/metrics"
+        ) {
+            return None;
+        }
+        if request.method() != Method::GET {
+            return Some(Err(ApiError::method_not_allowed("GET, HEAD")));
+        }
+        Some(match path {
+            "/health/ready" => self.ready().await,
+            "/metrics" => Ok(reply::with_type(
+                StatusCode::OK,
+                "text/plain; version=0.0.4; charset=utf-8",
+                (self.metrics)(),
+            )),
+            _ => reply::json(StatusCode::OK, &json!({ "status": "ok" })),
+        })
+    }
+
+    async fn ready(&self) -> Result<Reply, ApiError> {
+        let mut ready = !self.stopping.load(Ordering::Relaxed);
+        let mut checks = Map::new();
+        for (name, ok) in self.readiness.checks().await {
+            ready &= ok;
+            checks.insert(name.to_owned(), Value::from(word(ok)));
+        }
+        let status = if ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        let mut reply = reply::json(status, &json!({ "status": word(ready), "checks": checks }))?;
+        if !ready {
+            reply.headers_mut().insert(
+                http::header::RETRY_AFTER,
+                http::HeaderValue::from_static("1"),
+            );
+        }
+        Ok(reply)
+    }
+}
+
+fn word(ok: bool) -> &'static str {
+    if ok { "ok" } else { "unavailable" }
+}

@@ -1,0 +1,270 @@
+//! The order service (PRD §4.2).
+
+mod dto;
+
+pub(crate) use dto::Pagination;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use core_kernel::{
+    Caller, Faults, OrderId, RequestContext, Role, ScopeError, TokenVerifier, UserScope,
+    VerifyError, Violation,
+};
+use core_orders::{
+    AccessError, Actor, OrderFilter, OrderSort, OrderStatus, Orders, PlaceError, SortField,
+    StoreError, TransitionError, TransitionFailure,
+};
+use http::header::LOCATION;
+use http::{HeaderValue, Method, StatusCode};
+
+use crate::error::ApiError;
+use crate::fields;
+use crate::pipeline::Api;
+use crate::query::{Query, one_of};
+use crate::reply::{self, Reply};
+use crate::request::Inbound;
+use dto::{History, List, OrderDto, Transitioned};
+
+/// The REST side of [`Orders`].
+#[derive(Clone)]
+pub struct OrdersApi {
+    orders: Orders,
+    verifier: Arc<dyn TokenVerifier>,
+}
+
+#[async_trait]
+impl Api for OrdersApi {
+    async fn respond(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        let path = request.path().to_owned();
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        match (request.method(), segments.as_slice()) {
+            (&Method::POST, ["orders"]) => self.place(request).await,
+            (&Method::GET, ["orders"]) => self.list(request).await,
+            (&Method::GET, ["orders", id]) => self.get(request, id).await,
+            (&Method::PATCH, ["orders", id, "status"]) => self.transition(request, id).await,
+            (&Method::GET, ["orders", id, "history"]) => self.history(request, id).await,
+            (_, ["orders"]) => Err(ApiError::method_not_allowed("GET, HEAD, POST")),
+            (_, ["orders", _] | ["orders", _, "history"]) => {
+                Err(ApiError::method_not_allowed("GET, HEAD"))
+            }
+            (_, ["orders", _, "status"]) => Err(ApiError::method_not_allowed("PATCH")),
+            _ => Err(ApiError::unknown_path()),
+        }
+    }
+
+    fn route(&self, path: &str) -> Option<&'static str> {
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        match segments.as_slice() {
+            ["orders"] => Some("/orders"),
+            ["orders", _] => Some("/orders/{id}"),
+            ["orders", _, "status"] => Some("/orders/{id}/status"),
+            ["orders", _, "history"] => Some("/orders/{id}/history"),
+            _ => None,
+        }
+    }
+}
+
+impl OrdersApi {
+    /// The service on these use cases; tokens are checked by `verifier` on every request.
+    #[must_use]
+    pub fn new(orders: Orders, verifier: Arc<dyn TokenVerifier>) -> Self {
+        Self { orders, verifier }
+    }
+
+    async fn place(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        let caller = authenticate(&*self.verifier, request).await?;
+        Orders::may_place(&caller)?;
+        let body = request.json_body().await?;
+        let new = dto::new_order(&fields::object(&body)?)?;
+        let order = self.orders.place(&caller, new, &request.context).await?;
+        let mut reply = reply::json(StatusCode::CREATED, &OrderDto::from(&order))?;
+        let location = HeaderValue::try_from(format!("/orders/{}", order.id));
+        let location = location.map_err(|error| ApiError::internal(error.into()))?;
+        reply.headers_mut().insert(LOCATION, location);
+        Ok(reply)
+    }
+
+    async fn list(&self, request: &Inbound) -> Result<Reply, ApiError> {
+        let caller = authenticate(&*self.verifier, request).await?;
+        let query = request.query();
+        let mut faults = Faults::new();
+        let scope = scope(&caller, &query, &mut faults)?;
+        let filter = OrderFilter {
+            scope,
+            status: query.optional(&mut faults, "status", |word| {
+                word.parse()
+                    .map_err(|_| one_of(&OrderStatus::ALL.map(OrderStatus::as_str)))
+            }),
+        };
+        let sort = sort(&query, &mut faults);
+        let page = query.page(&mut faults);
+        if !faults.is_empty() {
+            return Err(ApiError::validation(faults));
+        }
+        let found = self.orders.list(filter, sort, page).await?;
+        reply::json(StatusCode::OK, &List::new(&found, page))
+    }
+
+    async fn get(&self, request: &Inbound, id: &str) -> Result<Reply, ApiError> {
+        let caller = authenticate(&*self.verifier, request).await?;
+        let order = self.orders.get(&caller, order_id(id)?).await?;
+        reply::json(StatusCode::OK, &OrderDto::from(&order))
+    }
+
+    async fn history(&self, request: &Inbound, id: &str) -> Result<Reply, ApiError> {
+        let caller = authenticate(&*self.verifier, request).await?;
+        let history = self.orders.history(&caller, order_id(id)?).await?;
+        reply::json(StatusCode::OK, &History::from(history.as_slice()))
+    }
+
+    async fn transition(&self, request: &mut Inbound, id: &str) -> Result<Reply, ApiError> {
+        let caller = authenticate(&*self.verifier, request).await?;
+        if caller.role() != Role::Admin {
+            return Err(ApiError::forbidden("Only admins move orders."));
+        }
+        let body = request.json_body().await?;
+        let body = fields::object(&body)?;
+        let mut faults = Faults::new();
+        let to = body.required(&mut faults, "status", |value| match value.string()? {
+            word if word.is_empty() => Err(Violation::new("required", "is required")),
+            word => Ok(word),
+        });
+        let Some(to) = to else {
+            return Err(ApiError::validation(faults));
+        };
+        let actor = Actor::from(&caller);
+        let order = self
+            .orders
+            .transition(&actor, order_id(id)?, &to, &request.context)
+            .await?;
+        reply::json(StatusCode::OK, &Transitioned::from(&order))
+    }
+}
+
+/// Who calls, as the auth service says (PRD §8.1).
+pub(crate) async fn authenticate(
+    verifier: &dyn TokenVerifier,
+    request: &Inbound,
+) -> Result<Caller, ApiError> {
+    let token = request.bearer()?;
+    let context: &RequestContext = &request.context;
+    verifier
+        .verify(token, context)
+        .await
+        .map_err(|error| match error {
+            VerifyError::Invalid => ApiError::invalid_token(),
+            VerifyError::Unavailable(_) => ApiError::unavailable(error.into()),
+        })
+}
+
+/// Whose things a list holds: 403 comes before the other faults, 400 with them.
+pub(crate) fn scope(
+    caller: &Caller,
+    query: &Query,
+    faults: &mut Faults,
+) -> Result<UserScope, ApiError> {
+    let before = faults.as_slice().len();
+    let requested = query.user_scope(faults);
+    if faults.as_slice().len() > before {
+        // Faulty, so it is refused in any case; the scope does not matter any more.
+        return Ok(UserScope::All);
+    }
+    match UserScope::resolve(caller, requested) {
+        Ok(scope) => Ok(scope),
+        Err(ScopeError::Forbidden) => Err(ApiError::forbidden("You may only list your own.")),
+        Err(error @ ScopeError::Required) => {
+            faults.add_parameter("user_id", Violation::new("required", error.to_string()));
+            Ok(UserScope::All)
+        }
+    }
+}
+
+fn sort(query: &Query, faults: &mut Faults) -> OrderSort {
+    let default = OrderSort::default();
+    let by = query.optional(faults, "sort_by", |word| match word {
+        "created_at" => Ok(SortField::CreatedAt),
+        "updated_at" => Ok(SortField::UpdatedAt),
+        "total_amount" => Ok(SortField::TotalAmount),
+        "status" => Ok(SortField::Status),
+        _ => Err(one_of(&[
+            "created_at",
+            "updated_at",
+            "total_amount",
+            "status",
+        ])),
+    });
+    let descending = query.optional(faults, "sort_dir", |word| match word {
+        "asc" => Ok(false),
+        "desc" => Ok(true),
+        _ => Err(one_of(&["asc", "desc"])),
+    });
+    OrderSort {
+        by: by.unwrap_or(default.by),
+        descending: descending.unwrap_or(default.descending),
+    }
+}
+
+fn order_id(text: &str) -> Result<OrderId, ApiError> {
+    text.parse().map_err(|_| unknown_order())
+}
+
+fn unknown_order() -> ApiError {
+    ApiError::not_found("There is no order with this id.")
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // A change that lost its race again and again: the client may well try once more.
+            StoreError::Conflict | StoreError::Unavailable(_) => Self::unavailable(error.into()),
+            StoreError::Broken(_) => Self::internal(error.into()),
+        }
+    }
+}
+
+impl From<AccessError> for ApiError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::NotFound => unknown_order(),
+            AccessError::Forbidden => Self::forbidden("The order belongs to another customer."),
+            AccessError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PlaceError> for ApiError {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::Forbidden => Self::forbidden("Only customers and admins place orders."),
+            PlaceError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<TransitionFailure> for ApiError {
+    fn from(error: TransitionFailure) -> Self {
+        match error {
+            TransitionFailure::NotFound => unknown_order(),
+            TransitionFailure::Store(error) => error.into(),
+            TransitionFailure::Refused(refused) => {
+                let (TransitionError::AlreadyIn(from) | TransitionError::NotAllowed { from, .. }) =
+                    &refused;
+                let allowed: Vec<_> = from.next().map(OrderStatus::as_str).into_iter().collect();
+                let hint = match allowed.first() {
+                    Some(next) => format!("The next state can only be {next}."),
+                    None => "No state follows.".to_owned(),
+                };
+                match &refused {
+                    TransitionError::AlreadyIn(_) => Self::already_in_state(
+                        format!("The order is {from} already. {hint}"),
+                        allowed,
+                    ),
+                    TransitionError::NotAllowed { .. } => {
+                        Self::invalid_transition(format!("The order is {from}. {hint}"), allowed)
+                    }
+                }
+            }
+        }
+    }
+}

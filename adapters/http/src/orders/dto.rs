@@ -1,0 +1,273 @@
+//! Bodies of the order service.
+
+use core_kernel::{
+    Currency, Faults, Money, OrderId, Page, PageRequest, Text, UserId, Violation, wire_time,
+};
+use core_orders::{
+    Address, HistoryEntry, LineItem, NewOrder, Notes, Order, OrderSummary, ProductName, Quantity,
+    UnitPrice,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::error::ApiError;
+use crate::fields::{Object, Value};
+
+/// Reads `POST /orders`.
+///
+/// # Errors
+/// 400 with all faults.
+pub(super) fn new_order(body: &Object<'_>) -> Result<NewOrder, ApiError> {
+    let mut faults = Faults::new();
+    let items = items(body, &mut faults);
+    let address = body
+        .required(&mut faults, "shipping_address", Value::object)
+        .and_then(|object| address(&object, &mut faults));
+    let currency = body.optional(&mut faults, "currency", |value| {
+        let code = value.string()?;
+        Currency::from_code(&code)
+            .filter(|currency| currency.code() == code)
+            .ok_or_else(|| Violation::new("format", "must be an ISO 4217 currency code"))
+    });
+    let notes = body.optional(&mut faults, "notes", |value| Notes::parse(&value.string()?));
+    let (Some(items), Some(address), true) = (items, address, faults.is_empty()) else {
+        return Err(ApiError::validation(faults));
+    };
+    NewOrder::new(items, address, currency.unwrap_or(Currency::USD), notes).map_err(|violation| {
+        faults.add("/items", violation);
+        ApiError::validation(faults)
+    })
+}
+
+fn items(body: &Object<'_>, faults: &mut Faults) -> Option<Vec<LineItem>> {
+    let values = body.required(faults, "items", |value| {
+        let values = value.array()?;
+        // One fault for too many, not one for each.
+        NewOrder::check_count(values.len())?;
+        Ok(values)
+    })?;
+    let count = values.len();
+    let items: Vec<LineItem> = values
+        .iter()
+        .filter_map(|value| item(value, faults))
+        .collect();
+    if items.len() < count {
+        return None;
+    }
+    // Told beside the faults of other fields.
+    faults
+        .take("/items", NewOrder::total(&items))
+        .map(|_| items)
+}
+
+fn item(value: &Value<'_>, faults: &mut Faults) -> Option<LineItem> {
+    let object = faults.take(value.pointer(), value.object())?;
+    let product_id = object.required(faults, "product_id", Value::uuid);
+    let name = object.required(faults, "product_name", |v| ProductName::parse(&v.string()?));
+    let quantity = object.required(faults, "quantity", |v| Quantity::new(v.integer()?));
+    let price = object.required(faults, "unit_price", |v| UnitPrice::new(v.money()?));
+    let line = LineItem::new(product_id?, name?, quantity?, price?);
+    faults.take(value.pointer(), line)
+}
+
+fn address(object: &Object<'_>, faults: &mut Faults) -> Option<Address> {
+    let street = object.required(faults, "street", |v| Text::parse(&v.string()?));
+    let city = object.required(faults, "city", |v| Text::parse(&v.string()?));
+    let zip_code = object.required(faults, "zip_code", |v| Text::parse(&v.string()?));
+    let country = object.required(faults, "country", |v| Address::country(&v.string()?));
+    let state = if country.is_some_and(Address::needs_state) {
+        Some(object.required(faults, "state", |v| Text::parse(&v.string()?))?)
+    } else {
+        object.optional(faults, "state", |v| Text::parse(&v.string()?))
+    };
+    Some(Address {
+        street: street?,
+        city: city?,
+        state,
+        zip_code: zip_code?,
+        country: country?,
+    })
+}
+
+/// An order whole (PRD §4.2).
+#[derive(Serialize)]
+pub(super) struct OrderDto<'a> {
+    id: OrderId,
+    user_id: UserId,
+    status: &'static str,
+    items: &'a [LineItem],
+    shipping_address: AddressDto<'a>,
+    total_amount: Money,
+    currency: &'static str,
+    notes: Option<&'a str>,
+    #[serde(with = "wire_time::option")]
+    confirmed_at: Option<Timestamp>,
+    #[serde(with = "wire_time::option")]
+    shipped_at: Option<Timestamp>,
+    #[serde(with = "wire_time::option")]
+    delivered_at: Option<Timestamp>,
+    #[serde(with = "wire_time")]
+    created_at: Timestamp,
+    #[serde(with = "wire_time")]
+    updated_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct AddressDto<'a> {
+    street: &'a str,
+    city: &'a str,
+    state: Option<&'a str>,
+    zip_code: &'a str,
+    country: &'static str,
+}
+
+impl<'a> From<&'a Order> for OrderDto<'a> {
+    fn from(order: &'a Order) -> Self {
+        let address = &order.shipping_address;
+        Self {
+            id: order.id,
+            user_id: order.user_id,
+            status: order.status().as_str(),
+            items: &order.items,
+            shipping_address: AddressDto {
+                street: address.street.as_str(),
+                city: address.city.as_str(),
+                state: address.state.as_ref().map(Text::as_str),
+                zip_code: address.zip_code.as_str(),
+                country: address.country.alpha2(),
+            },
+            total_amount: order.total_amount,
+            currency: order.currency.code(),
+            notes: order.notes.as_ref().map(Notes::as_str),
+            confirmed_at: order.state.confirmed_at(),
+            shipped_at: order.state.shipped_at(),
+            delivered_at: order.state.delivered_at(),
+            created_at: order.created_at,
+            updated_at: order.updated_at,
+        }
+    }
+}
+
+/// Which page of how many; shared by all lists.
+#[derive(Serialize)]
+pub(crate) struct Pagination {
+    page: u32,
+    limit: u32,
+    total_items: u64,
+    total_pages: u64,
+}
+
+impl Pagination {
+    pub(crate) fn new(page: PageRequest, total: u64) -> Self {
+        Self {
+            page: page.page,
+            limit: page.limit,
+            total_items: total,
+            total_pages: page.pages(total),
+        }
+    }
+}
+
+/// Answer to `GET /orders`.
+#[derive(Serialize)]
+pub(super) struct List {
+    data: Vec<SummaryDto>,
+    pagination: Pagination,
+}
+
+#[derive(Serialize)]
+struct SummaryDto {
+    id: OrderId,
+    status: &'static str,
+    total_amount: Money,
+    currency: &'static str,
+    #[serde(with = "wire_time")]
+    created_at: Timestamp,
+}
+
+impl List {
+    pub(super) fn new(found: &Page<OrderSummary>, page: PageRequest) -> Self {
+        let data = found.items.iter().map(|order| SummaryDto {
+            id: order.id,
+            status: order.status.as_str(),
+            total_amount: order.total_amount,
+            currency: order.currency.code(),
+            created_at: order.created_at,
+        });
+        Self {
+            data: data.collect(),
+            pagination: Pagination::new(page, found.total),
+        }
+    }
+}
+
+/// Answer to `PATCH /orders/{id}/status`: the new state with its own time.
+#[derive(Serialize)]
+pub(super) struct Transitioned {
+    id: OrderId,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none", with = "wire_time::option")]
+    confirmed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "wire_time::option")]
+    shipped_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "wire_time::option")]
+    delivered_at: Option<Timestamp>,
+    #[serde(with = "wire_time")]
+    updated_at: Timestamp,
+}
+
+impl From<&Order> for Transitioned {
+    fn from(order: &Order) -> Self {
+        use core_orders::OrderStatus::{Confirmed, Delivered, Shipped};
+        let status = order.status();
+        let only = |this, at: Option<Timestamp>| at.filter(|_| status == this);
+        Self {
+            id: order.id,
+            status: status.as_str(),
+            confirmed_at: only(Confirmed, order.state.confirmed_at()),
+            shipped_at: only(Shipped, order.state.shipped_at()),
+            delivered_at: only(Delivered, order.state.delivered_at()),
+            updated_at: order.updated_at,
+        }
+    }
+}
+
+/// Answer to `GET /orders/{id}/history`.
+#[derive(Serialize)]
+pub(super) struct History<'a> {
+    data: Vec<EntryDto<'a>>,
+}
+
+#[derive(Serialize)]
+struct EntryDto<'a> {
+    from: Option<&'static str>,
+    to: &'static str,
+    actor: ActorDto<'a>,
+    #[serde(with = "wire_time")]
+    at: Timestamp,
+    request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct ActorDto<'a> {
+    id: &'a str,
+    role: &'a str,
+}
+
+impl<'a> From<&'a [HistoryEntry]> for History<'a> {
+    fn from(entries: &'a [HistoryEntry]) -> Self {
+        let data = entries.iter().map(|entry| EntryDto {
+            from: entry.from.map(core_orders::OrderStatus::as_str),
+            to: entry.to.as_str(),
+            actor: ActorDto {
+                id: &entry.actor.id,
+                role: &entry.actor.role,
+            },
+            at: entry.at,
+            request_id: &entry.request_id,
+        });
+        Self {
+            data: data.collect(),
+        }
+    }
+}

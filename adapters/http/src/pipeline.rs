@@ -1,0 +1,108 @@
+//! What every request goes through, whichever service it is for.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use core_kernel::chain;
+use futures_util::FutureExt;
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+use tracing::Instrument;
+
+use crate::error::ApiError;
+use crate::ops::Ops;
+use crate::reply::Reply;
+use crate::request::Inbound;
+
+/// A service's own part: one `match` from method and path to handler.
+#[async_trait]
+pub trait Api: Send + Sync + 'static {
+    /// The answer to a request that is not about health or metrics.
+    async fn respond(&self, request: &mut Inbound) -> Result<Reply, ApiError>;
+
+    /// The path with its ids replaced by their names, `/orders/{id}`, for metrics and logs; `None`
+    /// for a path that the service does not have.
+    fn route(&self, path: &str) -> Option<&'static str>;
+}
+
+/// Longer than any handler's own limits; a request that is still running is given up as a 503.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// The answer to a request, with its id, its log line and its figures.
+pub(crate) async fn handle<A: Api + ?Sized>(
+    api: &A,
+    ops: &Ops,
+    request: Request<Incoming>,
+) -> Reply {
+    let started = Instant::now();
+    let mut request = Inbound::new(request);
+    let id = request.context.request_id.clone();
+    let span = tracing::info_span!(
+        "request",
+        request_id = %id,
+        trace_id = %request.context.trace.trace_id(),
+    );
+    async {
+        let method = request.method().clone();
+        let ours = ops.respond(&request).await;
+        let route = match &ours {
+            Some(_) => "ops",
+            None => api.route(request.path()).unwrap_or("unknown"),
+        };
+        let result = match ours {
+            Some(result) => result,
+            None => answer(api, &mut request).await,
+        };
+        let mut reply = result.unwrap_or_else(|error| {
+            log_failure(&error);
+            error.into_reply(&id)
+        });
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            reply.headers_mut().insert("x-request-id", value);
+        }
+        record(&method, route, &reply, started.elapsed());
+        reply
+    }
+    .instrument(span)
+    .await
+}
+
+/// Runs the handler; one that panics or takes too long harms only its own request.
+async fn answer<A: Api + ?Sized>(api: &A, request: &mut Inbound) -> Result<Reply, ApiError> {
+    let handler = AssertUnwindSafe(api.respond(request)).catch_unwind();
+    match tokio::time::timeout(DEADLINE, handler).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(ApiError::internal("the handler panicked".into())),
+        Err(late) => Err(ApiError::unavailable(late.into())),
+    }
+}
+
+fn log_failure(error: &ApiError) {
+    if let Some(source) = error.source() {
+        let status = error.status().as_u16();
+        tracing::error!(status, error = chain(&**source), "request failed");
+    }
+}
+
+fn record(method: &http::Method, route: &'static str, reply: &Reply, took: Duration) {
+    let status = reply.status().as_u16();
+    let ms = took.as_secs_f64() * 1000.0;
+    if route == "ops" {
+        tracing::debug!(method = %method, route, status, ms, "request");
+        return;
+    }
+    tracing::info!(method = %method, route, status, ms, "request");
+    // A method outside the usual ones would be a label of the caller's choosing.
+    let method = match method.as_str() {
+        known @ ("GET" | "POST" | "PATCH" | "DELETE" | "PUT" | "OPTIONS") => known.to_owned(),
+        _ => "_OTHER".to_owned(),
+    };
+    metrics::histogram!(
+        "http_server_request_duration_seconds",
+        "http_request_method" => method,
+        "http_route" => route,
+        "http_response_status_code" => status.to_string(),
+    )
+    .record(took.as_secs_f64());
+}

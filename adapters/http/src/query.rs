@@ -1,0 +1,104 @@
+//! Reading query parameters; each fault names its parameter.
+
+use core_kernel::{Faults, PageRequest, UserScope, Violation};
+use form_urlencoded::parse;
+
+/// The parameters of a request, decoded. Unknown ones are ignored; of a repeated one the first
+/// counts.
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(query: &str) -> Self {
+        Self(parse(query.as_bytes()).into_owned().collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// What `read` makes of a parameter that may be absent; its fault is added to `faults`.
+    pub(crate) fn optional<T>(
+        &self,
+        faults: &mut Faults,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, Violation>,
+    ) -> Option<T> {
+        match read(self.get(name)?) {
+            Ok(value) => Some(value),
+            Err(violation) => {
+                faults.add_parameter(name, violation);
+                None
+            }
+        }
+    }
+
+    /// `page` and `limit` (PRD §4.2).
+    pub(crate) fn page(&self, faults: &mut Faults) -> PageRequest {
+        let max = PageRequest::MAX_LIMIT;
+        let page = self.optional(faults, "page", |text| within(text, 1, u32::MAX));
+        let limit = self.optional(faults, "limit", |text| within(text, 1, max));
+        PageRequest {
+            page: page.unwrap_or(1),
+            limit: limit.unwrap_or(PageRequest::DEFAULT_LIMIT),
+        }
+    }
+
+    /// `user_id`: a user, or `all`.
+    pub(crate) fn user_scope(&self, faults: &mut Faults) -> Option<UserScope> {
+        self.optional(faults, "user_id", |text| match text {
+            "all" => Ok(UserScope::All),
+            id => id
+                .parse()
+                .map(UserScope::One)
+                .map_err(|_| Violation::new("format", "must be a UUID or all")),
+        })
+    }
+}
+
+fn within(text: &str, min: u32, max: u32) -> Result<u32, Violation> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u32>() {
+        Ok(number) if digits && number < min => {
+            Err(Violation::new("min", format!("must be at least {min}")))
+        }
+        Ok(number) if digits && number <= max => Ok(number),
+        _ if digits => Err(Violation::new("max", format!("must be at most {max}"))),
+        _ => Err(Violation::new("type", "must be an integer")),
+    }
+}
+
+/// The fault of a word that is none of those allowed.
+pub(crate) fn one_of(words: &[&str]) -> Violation {
+    Violation::new("one_of", format!("must be one of {}", words.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_defaults_and_bounds() {
+        let page = |query: &str| {
+            let mut faults = Faults::new();
+            let page = Query::parse(query).page(&mut faults);
+            (page.page, page.limit, faults.as_slice().len())
+        };
+        assert_eq!(page(""), (1, 20, 0));
+        assert_eq!(page("page=3&limit=100"), (3, 100, 0));
+        for bad in [
+            "page=0",
+            "limit=0",
+            "limit=101",
+            "page=-1",
+            "page=x",
+            "page=",
+            "page=1.0",
+            "page=%2B1",
+            "page=99999999999",
+        ] {
+            assert_eq!(page(bad).2, 1, "{bad}");
+        }
+        assert_eq!(page("page=0&limit=0").2, 2);
+    }
+}

@@ -1,0 +1,99 @@
+//! Requests as handlers see them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use core_kernel::{EventId, RequestContext, TraceContext};
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, Method, Request};
+use hyper::body::Incoming;
+
+use crate::body;
+use crate::error::ApiError;
+use crate::query::Query;
+
+/// A request with its context.
+#[derive(Debug)]
+pub struct Inbound {
+    parts: Parts,
+    body: Option<Incoming>,
+    /// What the request is known by.
+    pub context: RequestContext,
+}
+
+impl Inbound {
+    pub(crate) fn new(request: Request<Incoming>) -> Self {
+        let (mut parts, body) = request.into_parts();
+        let context = context(&parts.headers);
+        // HEAD is GET without the body, which hyper leaves out by itself (RFC 9110 §9.3.2).
+        if parts.method == Method::HEAD {
+            parts.method = Method::GET;
+        }
+        Self {
+            parts,
+            body: Some(body),
+            context,
+        }
+    }
+
+    /// The method; GET for HEAD.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.parts.method
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    /// The query.
+    pub(crate) fn query(&self) -> Query {
+        Query::parse(self.parts.uri.query().unwrap_or_default())
+    }
+
+    /// The bearer token (RFC 6750 §2.1).
+    ///
+    /// # Errors
+    /// 401 without exactly one `Authorization` header of that scheme.
+    pub(crate) fn bearer(&self) -> Result<&str, ApiError> {
+        let mut headers = self.parts.headers.get_all(AUTHORIZATION).into_iter();
+        match (headers.next(), headers.next()) {
+            (Some(header), None) => header
+                .to_str()
+                .ok()
+                .and_then(|text| text.split_once(' '))
+                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+                .map(|(_, token)| token.trim())
+                .filter(|token| !token.is_empty())
+                .ok_or_else(ApiError::invalid_token),
+            _ => Err(ApiError::invalid_token()),
+        }
+    }
+
+    /// The body, which must be declared as JSON.
+    ///
+    /// # Errors
+    /// 413, 415, 408, or 400 for a body that breaks off.
+    pub(crate) async fn json_body(&mut self) -> Result<Bytes, ApiError> {
+        body::read(&self.parts.headers, self.body.take()).await
+    }
+}
+
+/// The caller's request id if it is 1 to 128 visible ASCII characters, else a new one; the
+/// caller's trace continued, else a new one.
+fn context(headers: &HeaderMap) -> RequestContext {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let request_id: Arc<str> = match text("x-request-id") {
+        Some(id) if (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) => {
+            id.into()
+        }
+        _ => EventId::generate().to_string().into(),
+    };
+    let trace = text("traceparent")
+        .and_then(|parent| TraceContext::parse(parent, text("tracestate")))
+        .map_or_else(TraceContext::root, |parent| parent.child());
+    RequestContext { request_id, trace }
+}

@@ -1,0 +1,74 @@
+//! What SES answers, in the terms of the port.
+
+use std::error::Error;
+
+use aws_sdk_sesv2::config::http::HttpResponse;
+use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sesv2::operation::send_email::SendEmailError;
+use core_kernel::chain;
+use core_notify::SendError;
+
+type SesError = SdkError<SendEmailError, HttpResponse>;
+
+/// The port's error. The recipient's address is kept out of the reason, which is logged.
+pub(crate) fn classify(error: &SesError, recipient: &str) -> SendError {
+    let reason = |text: String| text.replace(recipient, "***");
+    match error {
+        SdkError::ServiceError(service) => {
+            let status = service.raw().status().as_u16();
+            let code = service.err().code().unwrap_or("unknown");
+            let message = service.err().message().unwrap_or_default();
+            let text = reason(format!("SES {status} {code}: {message}"));
+            by_code(code, status)(text)
+        }
+        // The request was written and something came back: it may have been taken.
+        SdkError::ResponseError(_) => SendError::Unknown(reason(chain(error))),
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) if never_connected(error) => {
+            SendError::Away(reason(chain(error)))
+        }
+        SdkError::TimeoutError(_) => SendError::Unknown(reason(chain(error))),
+        // No credentials, say: nothing was sent, and it is not the message's fault.
+        SdkError::DispatchFailure(failure) if failure.is_other() || failure.is_user() => {
+            SendError::Away(reason(chain(error)))
+        }
+        SdkError::DispatchFailure(_) => SendError::Unknown(reason(chain(error))),
+        _ => SendError::Away(reason(chain(error))),
+    }
+}
+
+fn by_code(code: &str, status: u16) -> fn(String) -> SendError {
+    match code {
+        "TooManyRequestsException"
+        | "LimitExceededException"
+        | "ThrottlingException"
+        | "Throttling" => SendError::NotNow,
+        "MessageRejected" | "BadRequestException" => SendError::Refused,
+        // Our account or its set-up; every other message would fare the same.
+        "AccountSuspendedException"
+        | "SendingPausedException"
+        | "MailFromDomainNotVerifiedException"
+        | "NotFoundException" => SendError::Away,
+        _ => match status {
+            401 | 403 => SendError::Away,
+            429 => SendError::NotNow,
+            400..=499 => SendError::Refused,
+            _ => SendError::Unknown,
+        },
+    }
+}
+
+/// Whether the request certainly never left: no connection could be made.
+fn never_connected(error: &SesError) -> bool {
+    let mut source: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if let Some(client) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return client.is_connect();
+        }
+        // The SDK's connect timeout has a type of its own that it does not export.
+        if error.to_string().starts_with("HTTP connect timeout") {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
