@@ -1,2 +1,66 @@
-//! placeholder
-fn main() {}
+//! The `shopflow` command: three services and their administration in one binary.
+//!
+//! Nothing is decided here. The cores decide, the adapters do, and this connects them.
+
+mod admin;
+mod cli;
+mod config;
+mod lifecycle;
+mod serve;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use config::Problems;
+
+/// Why a command did not do what it was asked; the exit codes of contract §7.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Wrong usage or configuration (2).
+    Usage(Problems),
+    /// Whatever else failed (1).
+    Failed(anyhow::Error),
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::Usage(problems)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a command tells people what went wrong")]
+fn main() -> ExitCode {
+    // Wrong usage ends here, with clap's own message and exit code 2.
+    let cli = Cli::parse();
+    // Whoever comes second finds the same provider installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(problems)) => {
+            eprint!("{problems}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Serve(service) => serve::run(service),
+        Command::Migrate(args) => admin::migrate::run(&args),
+        Command::Token(command) => admin::token::run(&command),
+        Command::Users(command) => admin::users::run(&command),
+    }
+}

@@ -1,1 +1,15 @@
-//! placeholder
+//! ShopFlow events on RabbitMQ: the topology, a publisher that believes only confirms, and a
+//! consumer that forgets a message only when its outcome is recorded.
+
+mod backoff;
+mod channel;
+mod connection;
+mod consumer;
+mod headers;
+mod publisher;
+pub mod topology;
+
+pub use backoff::Backoff;
+pub use connection::{UrlError, check_url};
+pub use consumer::{Consumer, ConsumerStatus};
+pub use publisher::AmqpPublisher;

@@ -17,5 +17,5 @@ pub use migrate::{MigrateError, Schema, migrate};
 pub use notify::PgNotificationStore;
 pub use orders::PgOrderStore;
 pub use outbox::PgOutbox;
-pub use pool::{UrlError, ping, pool};
+pub use pool::{UrlError, check_url, ping, pool};
 pub use sessions::PgSessionStore;

@@ -51,3 +51,16 @@ pub fn pool(url: &str, max_connections: u32, application: &str) -> Result<PgPool
 pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT 1").execute(pool).await.map(drop)
 }
+
+/// Whether a database can be reached by this URL, in principle.
+///
+/// # Errors
+/// When it is no PostgreSQL URL.
+pub fn check_url(url: &str) -> Result<(), UrlError> {
+    let postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let options = PgConnectOptions::from_str(url).map_err(UrlError);
+    match postgres {
+        true => options.map(drop),
+        false => Err(UrlError(sqlx::Error::Configuration("not a PostgreSQL URL".into()))),
+    }
+}

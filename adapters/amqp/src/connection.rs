@@ -1,0 +1,36 @@
+//! Connecting. A lost connection is not mended but made anew, by whoever needs it: a fresh channel
+//! has no stale delivery tags.
+
+use std::time::Duration;
+
+use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties};
+
+/// A peer that is silent for two of these is gone.
+const HEARTBEAT_SECONDS: u16 = 10;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A text that is no AMQP URL.
+#[derive(Debug, thiserror::Error)]
+#[error("must be an AMQP URL, such as amqp://user:password@host:5672/%2f")]
+pub struct UrlError;
+
+/// Whether a broker can be reached by this URL, in principle.
+///
+/// # Errors
+/// When it is no AMQP URL.
+pub fn check_url(url: &str) -> Result<(), UrlError> {
+    url.parse::<AMQPUri>().map(drop).map_err(|_| UrlError)
+}
+
+/// A connection named `name` in the broker's lists, or why there is none.
+pub(crate) async fn connect(url: &str, name: &str) -> lapin::Result<Connection> {
+    let mut uri: AMQPUri = url
+        .parse()
+        .map_err(|error: String| std::io::Error::new(std::io::ErrorKind::InvalidInput, error))?;
+    uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+    let properties = ConnectionProperties::default().with_connection_name(name.into());
+    tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(uri, properties))
+        .await
+        .map_err(|late| std::io::Error::new(std::io::ErrorKind::TimedOut, late))?
+}

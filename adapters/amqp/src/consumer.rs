@@ -1,0 +1,175 @@
+//! Consuming both queues. A message is acknowledged only when its outcome is recorded, or when its
+//! next home has confirmed it.
+
+mod work;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use core_kernel::{BoxError, Clock};
+use core_notify::Notifier;
+use futures_util::StreamExt;
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection};
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::backoff::Backoff;
+use crate::channel::ConfirmChannel;
+use crate::connection::connect;
+use crate::topology::{self, WORK_QUEUES, WorkQueue};
+use work::Worker;
+
+/// Messages of one queue in hand at once (PRD §10.3).
+const PREFETCH: u16 = 10;
+
+/// A broker that does not say goodbye in time is gone.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Whether events are being consumed.
+#[derive(Clone, Debug, Default)]
+pub struct ConsumerStatus(Arc<AtomicBool>);
+
+impl ConsumerStatus {
+    /// Whether both queues are being consumed at this moment.
+    #[must_use]
+    pub fn is_consuming(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Consumes the events that notifications follow.
+pub struct Consumer {
+    url: String,
+    notifier: Arc<Notifier>,
+    clock: Arc<dyn Clock>,
+    status: ConsumerStatus,
+}
+
+impl Consumer {
+    /// A consumer on the broker at `url`, not yet connected; `status` will tell whether it is.
+    #[must_use]
+    pub fn new(
+        url: String,
+        notifier: Notifier,
+        clock: Arc<dyn Clock>,
+        status: ConsumerStatus,
+    ) -> Self {
+        Self {
+            url,
+            notifier: Arc::new(notifier),
+            clock,
+            status,
+        }
+    }
+
+    /// Consumes until `stop` is true; then takes nothing more, finishes what is in hand, and
+    /// returns. Whatever happens to the broker, it connects again by itself.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
+        let mut backoff = Backoff::default();
+        while !*stop.borrow() {
+            let begun = Instant::now();
+            if let Err(error) = self.session(stop.clone()).await {
+                let error = core_kernel::chain(&*error);
+                tracing::warn!(error, "not consuming; connecting again");
+            }
+            if begun.elapsed() > Backoff::MAX {
+                backoff.reset();
+            }
+            tokio::select! {
+                () = backoff.pause() => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        }
+    }
+
+    /// One connection's life: until it breaks, or until `stop`.
+    async fn session(&self, stop: watch::Receiver<bool>) -> Result<(), BoxError> {
+        let publisher = ConfirmChannel::open(&self.url, "shopflow notify: retries").await?;
+        let connection = connect(&self.url, "shopflow notify: consumer").await?;
+        let worker = Worker {
+            notifier: self.notifier.clone(),
+            publisher: Arc::new(Mutex::new(publisher)),
+            publisher_lost: Arc::default(),
+            clock: self.clock.clone(),
+            stop: stop.clone(),
+        };
+        let in_hand = TaskTracker::new();
+        let mut queues = JoinSet::new();
+        for queue in WORK_QUEUES {
+            let channel = open(&connection).await?;
+            let (worker, in_hand) = (worker.clone(), in_hand.clone());
+            queues.spawn(consume(channel, queue, worker, in_hand, stop.clone()));
+        }
+        self.status.0.store(true, Ordering::Relaxed);
+        tracing::info!("consuming events");
+        let ended = tokio::select! {
+            ended = all_stopped(&mut queues) => ended,
+            () = worker.publisher_lost.notified() => Err("the publishing channel is lost".into()),
+        };
+        self.status.0.store(false, Ordering::Relaxed);
+        if ended.is_ok() {
+            in_hand.close();
+            in_hand.wait().await;
+        }
+        // After a fault, what is in hand goes on until it is recorded. Its acknowledgement reaches
+        // nobody, so the broker delivers it again, and the record keeps it from being sent again.
+        let goodbye = connection.close(200, "bye".into());
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+        ended
+    }
+}
+
+/// `Ok` once every queue has stopped; the first fault ends the wait.
+async fn all_stopped(queues: &mut JoinSet<Result<(), BoxError>>) -> Result<(), BoxError> {
+    while let Some(ended) = queues.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+async fn open(connection: &Connection) -> lapin::Result<Channel> {
+    let channel = connection.create_channel().await?;
+    topology::declare(&channel).await?;
+    channel
+        .basic_qos(PREFETCH, BasicQosOptions::default())
+        .await?;
+    Ok(channel)
+}
+
+/// Consumes one queue; `Ok` only because of `stop`.
+async fn consume(
+    channel: Channel,
+    queue: WorkQueue,
+    worker: Worker,
+    in_hand: TaskTracker,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), BoxError> {
+    let mut deliveries = channel
+        .basic_consume(
+            queue.name.into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
+        .await?;
+    loop {
+        let delivery = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            delivery = deliveries.next() => delivery,
+        };
+        // A stream that ends without a fault was ended by the broker: its queue was deleted, say.
+        let delivery = delivery.ok_or_else(|| format!("the broker ended {}", queue.name))??;
+        let worker = worker.clone();
+        in_hand.spawn(async move { worker.work(queue, delivery).await });
+    }
+    let tag = deliveries.tag();
+    channel
+        .basic_cancel(tag, BasicCancelOptions::default())
+        .await?;
+    Ok(())
+}

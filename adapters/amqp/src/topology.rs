@@ -1,0 +1,141 @@
+//! Every exchange and queue by name, once. Both services declare all of it, so that no event is
+//! dropped because a queue does not exist yet.
+//!
+//! Arguments are frozen: a queue that exists with others refuses to be declared. What operators
+//! may want to change (lengths, limits) they change by policy.
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, ExchangeKind};
+
+/// Where the order service publishes (PRD §5).
+pub const EVENTS: &str = "order.events";
+/// Where dead letters go (PRD §5.1).
+pub const DEAD_LETTERS: &str = "order.events.dlx";
+/// Where a failed delivery goes to wait; its routing key is the name of a wait queue.
+pub const RETRY: &str = "notifications.retry";
+
+/// A work queue with what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkQueue {
+    /// Its name.
+    pub name: &'static str,
+    /// The events it takes.
+    pub routing_key: &'static str,
+    /// The routing key of its dead letters.
+    pub dead_letter_key: &'static str,
+}
+
+/// Both queues of the notification service (PRD §5).
+pub const WORK_QUEUES: [WorkQueue; 2] = [
+    WorkQueue {
+        name: "notifications.order.created",
+        routing_key: "order.created",
+        dead_letter_key: "order.created.failed",
+    },
+    WorkQueue {
+        name: "notifications.order.shipped",
+        routing_key: "order.shipped",
+        dead_letter_key: "order.shipped.failed",
+    },
+];
+
+impl WorkQueue {
+    /// The queue in which a failed delivery waits for `seconds`. One queue per delay, since
+    /// messages expire only at the head of a queue, and a longer one would hold up the shorter.
+    #[must_use]
+    pub fn wait_queue(&self, seconds: u64) -> String {
+        format!("{}.retry.{seconds}s", self.name)
+    }
+
+    /// Where its dead letters are kept.
+    #[must_use]
+    pub fn dead_letter_queue(&self) -> String {
+        format!("{}.dlq", self.name)
+    }
+}
+
+/// A queue that runs full takes no more, which holds events back in the outbox.
+const MAX_LENGTH: i32 = 100_000;
+/// Deliveries before the broker itself dead-letters a message that kills its consumers. High, since
+/// it counts innocent neighbours of a crash as well.
+const DELIVERY_LIMIT: i32 = 20;
+
+/// Declares everything; what is there already is left as it is.
+///
+/// # Errors
+/// When the broker refuses, most likely because something exists with other arguments (406).
+pub(crate) async fn declare(channel: &Channel) -> lapin::Result<()> {
+    exchange(channel, EVENTS, ExchangeKind::Topic).await?;
+    exchange(channel, DEAD_LETTERS, ExchangeKind::Topic).await?;
+    exchange(channel, RETRY, ExchangeKind::Direct).await?;
+    for queue in WORK_QUEUES {
+        let dead_letters = queue.dead_letter_queue();
+        declare_queue(channel, &dead_letters, quorum()).await?;
+        bind(channel, &dead_letters, DEAD_LETTERS, queue.dead_letter_key).await?;
+
+        let mut arguments = returning(DEAD_LETTERS, queue.dead_letter_key);
+        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
+        declare_queue(channel, queue.name, arguments).await?;
+        bind(channel, queue.name, EVENTS, queue.routing_key).await?;
+
+        for delay in core_notify::DELAYS {
+            let name = queue.wait_queue(delay.as_secs());
+            // Back by the default exchange, so that only this queue gets the event again.
+            let mut arguments = returning("", queue.name);
+            let ttl = i32::try_from(delay.as_millis()).unwrap_or(i32::MAX);
+            arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(ttl));
+            declare_queue(channel, &name, arguments).await?;
+            bind(channel, &name, RETRY, &name).await?;
+        }
+    }
+    Ok(())
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+fn quorum() -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments
+}
+
+/// A queue whose rejected and expired messages go on without loss: at-least-once dead-lettering
+/// needs a quorum queue that refuses what it cannot hold.
+fn returning(exchange: &str, routing_key: &str) -> FieldTable {
+    let mut arguments = quorum();
+    arguments.insert("x-dead-letter-exchange".into(), text(exchange));
+    arguments.insert("x-dead-letter-routing-key".into(), text(routing_key));
+    arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(MAX_LENGTH));
+    arguments
+}
+
+async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> lapin::Result<()> {
+    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    channel
+        .exchange_declare(ShortString::from(name), kind, options, FieldTable::default())
+        .await
+}
+
+async fn declare_queue(channel: &Channel, name: &str, arguments: FieldTable) -> lapin::Result<()> {
+    channel
+        .queue_declare(ShortString::from(name), QueueDeclareOptions::durable(), arguments)
+        .await
+        .map(drop)
+}
+
+async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> lapin::Result<()> {
+    channel
+        .queue_bind(
+            ShortString::from(queue),
+            ShortString::from(exchange),
+            ShortString::from(key),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+}

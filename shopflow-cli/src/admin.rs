@@ -1,0 +1,5 @@
+//! Administration at the terminal, one file per noun.
+
+pub(crate) mod migrate;
+pub(crate) mod token;
+pub(crate) mod users;

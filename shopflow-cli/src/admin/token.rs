@@ -1,0 +1,32 @@
+//! `shopflow token service`.
+
+use core_kernel::{Clock, SystemClock};
+use jiff::SignedDuration;
+
+use crate::Failure;
+use crate::cli::{ServiceTokenArgs, TokenCommand};
+use crate::config::Problems;
+
+pub(crate) fn run(command: &TokenCommand) -> Result<(), Failure> {
+    match command {
+        TokenCommand::Service(args) => service(args),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the token is what was asked for")]
+fn service(args: &ServiceTokenArgs) -> Result<(), Failure> {
+    let keys = args.keys.resolve()?;
+    let ttl = match args.ttl.parse::<SignedDuration>() {
+        Ok(ttl) if ttl >= SignedDuration::from_secs(1) => ttl,
+        _ => return Err(Problems::one("--ttl", "must be a duration such as 90m or 24h").into()),
+    };
+    let subject = args.subject.trim();
+    if subject.is_empty() || subject.len() > 255 {
+        return Err(Problems::one("--subject", "must have 1 to 255 characters").into());
+    }
+    let token = keys
+        .sign_service(subject, SystemClock.now(), ttl)
+        .map_err(anyhow::Error::from)?;
+    println!("{token}");
+    Ok(())
+}

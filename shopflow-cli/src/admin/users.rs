@@ -1,0 +1,85 @@
+//! `shopflow users`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use core_auth::{
+    Auth, AuthSettings, Email, Keyring, Password, PasswordCrypto, PersonName, RegisterError,
+    Registration, ScryptParams, UserRole,
+};
+use core_kernel::SystemClock;
+use secrecy::{ExposeSecret, SecretString};
+use shopflow_hashing::BlockingHasher;
+use shopflow_postgres::{PgSessionStore, PgUserStore, pool};
+
+use crate::Failure;
+use crate::cli::{CreateAdminArgs, UsersCommand};
+use crate::config::{Problems, admin_password};
+use crate::serve::block_on;
+
+pub(crate) fn run(command: &UsersCommand) -> Result<(), Failure> {
+    match command {
+        UsersCommand::CreateAdmin(args) => create_admin(args),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a command tells people what it did")]
+fn create_admin(args: &CreateAdminArgs) -> Result<(), Failure> {
+    let mut problems = Problems::default();
+    let database = args.database.check(&mut problems);
+    let scrypt = args.scrypt.check(&mut problems);
+    let email = problems.take("--email", Email::parse(&args.email));
+    let first_name = problems.take("--first-name", PersonName::parse(&args.first_name));
+    let last_name = problems.take("--last-name", PersonName::parse(&args.last_name));
+    let settings = database.zip(scrypt).zip(email).zip(first_name).zip(last_name);
+    let ((((database, scrypt), email), first_name), last_name) = problems.finish(settings)?;
+    let password = password()?;
+    let registration = Registration { email, password, first_name, last_name, phone: None };
+    block_on(async {
+        let pool = pool(database.url.expose(), 2, "shopflow users").context("DATABASE_URL")?;
+        let auth = Auth::new(
+            Arc::new(PgUserStore::new(pool.clone())),
+            Arc::new(PgSessionStore::new(pool)),
+            Arc::new(hasher(scrypt)?),
+            Arc::new(no_keys()?),
+            Arc::new(SystemClock),
+            AuthSettings::default(),
+        );
+        let user = match auth.register(registration, UserRole::Admin).await {
+            Ok(user) => user,
+            Err(RegisterError::EmailTaken) => {
+                return Err(anyhow!("an account with this email exists already"));
+            }
+            Err(error) => {
+                return Err(error).context("no admin was made (is the database migrated? see: shopflow migrate auth)");
+            }
+        };
+        println!("admin {} made", user.id);
+        Ok(())
+    })
+}
+
+/// From the environment or, at a terminal, from a prompt; never from an argument, which everybody
+/// on the machine could read.
+fn password() -> Result<Password, Failure> {
+    const NAME: &str = "SHOPFLOW_ADMIN_PASSWORD";
+    let text = match admin_password() {
+        Some(password) => password,
+        None => rpassword::prompt_password("Password: ")
+            .map(SecretString::from)
+            .map_err(|_| Problems::one(NAME, "is required where there is no terminal to ask at"))?,
+    };
+    Password::parse(text.expose_secret()).map_err(|fault| Problems::one(NAME, fault).into())
+}
+
+fn hasher(params: ScryptParams) -> anyhow::Result<BlockingHasher> {
+    let crypto = PasswordCrypto::new(params)?;
+    Ok(BlockingHasher::new(crypto, 1, Duration::from_secs(60)))
+}
+
+/// Making an account signs nothing; the ring that the use cases want is a throw-away.
+fn no_keys() -> anyhow::Result<Keyring> {
+    let random = core_kernel::UserId::generate().0.simple().to_string();
+    Ok(Keyring::new(&SecretString::from(random), &[])?)
+}

@@ -1,0 +1,111 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{AuthArgs, DatabaseArgs, KeyArgs, NotifyArgs, OrdersArgs};
+
+/// The order backend: accounts, orders, notifications.
+///
+/// Every setting is an environment variable and a flag; the flag wins. Beside a secret X, X_FILE
+/// reads it from a file.
+#[derive(Debug, Parser)]
+#[command(name = "shopflow", version, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run one service in the foreground, logs on stdout
+    #[command(subcommand)]
+    Serve(Service),
+    /// Bring a service's database up to date and exit
+    Migrate(MigrateArgs),
+    /// Make tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Look after users
+    #[command(subcommand)]
+    Users(UsersCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Service {
+    /// Accounts and tokens (port 3001)
+    Auth(Box<AuthArgs>),
+    /// Orders (port 3002)
+    Orders(Box<OrdersArgs>),
+    /// Mails and texts (port 3003)
+    Notify(Box<NotifyArgs>),
+}
+
+/// Whose database.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Target {
+    Auth,
+    Orders,
+    Notify,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  DATABASE_URL=postgres://shopflow@localhost/auth shopflow migrate auth")]
+pub(crate) struct MigrateArgs {
+    /// The service whose tables are wanted
+    pub(crate) service: Target,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Print a service token, signed with JWT_SECRET
+    #[command(after_help = "Example:\n  shopflow token service --subject notification-service --ttl 24h")]
+    Service(ServiceTokenArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServiceTokenArgs {
+    /// The service it is for, such as notification-service
+    #[arg(long)]
+    pub(crate) subject: String,
+    /// How long it is valid, such as 90m or 24h
+    #[arg(long, default_value = "24h")]
+    pub(crate) ttl: String,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UsersCommand {
+    /// Make an admin; the password comes from SHOPFLOW_ADMIN_PASSWORD or a prompt
+    #[command(after_help = "Example:\n  shopflow users create-admin --email ada@example.com --first-name Ada --last-name Lovelace")]
+    CreateAdmin(CreateAdminArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateAdminArgs {
+    /// The admin's email, which is also the login
+    #[arg(long)]
+    pub(crate) email: String,
+    /// First name
+    #[arg(long)]
+    pub(crate) first_name: String,
+    /// Last name
+    #[arg(long)]
+    pub(crate) last_name: String,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) scrypt: crate::config::ScryptArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

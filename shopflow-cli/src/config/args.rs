@@ -1,0 +1,103 @@
+//! The settings as flags and variables, still as text. Their meaning is checked in `services`, so
+//! that every problem reads alike and none hides another.
+
+use clap::Args;
+
+/// One setting a line: field, variable, what it is.
+macro_rules! settings {
+    ($(#[$doc:meta])* $name:ident { $($field:ident = $env:literal, $help:literal;)* } $(with { $($flat:ident: $type:ty,)* })?) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, Args)]
+        pub(crate) struct $name {
+            $(
+                #[doc = $help]
+                #[arg(long, env = $env, hide_env_values = true, value_name = "VALUE")]
+                pub(crate) $field: Option<String>,
+            )*
+            $($(
+                #[command(flatten)]
+                pub(crate) $flat: $type,
+            )*)?
+        }
+    };
+}
+
+settings! {
+    /// Where the data is.
+    DatabaseArgs {
+        database_url = "DATABASE_URL", "PostgreSQL, as postgres://user:password@host:5432/database";
+        database_url_file = "DATABASE_URL_FILE", "File with DATABASE_URL in it";
+        database_max_connections = "DATABASE_MAX_CONNECTIONS", "Connections of this instance at most [default: 20]";
+    }
+}
+
+settings! {
+    /// What every service has.
+    HttpArgs {
+        port = "PORT", "Port to listen on [default: 3001 auth, 3002 orders, 3003 notify]";
+        bind_address = "BIND_ADDRESS", "Address to listen on [default: 0.0.0.0]";
+        shutdown_grace_seconds = "SHUTDOWN_GRACE_SECONDS", "How long a stop may take [default: 30]";
+        migrate_on_start = "MIGRATE_ON_START", "Bring the database up to date first: true or false [default: true]";
+        log_level = "LOG_LEVEL", "error, warn, info, debug, trace, or filters such as info,sqlx=debug [default: info]";
+        log_format = "LOG_FORMAT", "json or text [default: json]";
+    } with { database: DatabaseArgs, }
+}
+
+settings! {
+    /// What signs tokens.
+    KeyArgs {
+        jwt_secret = "JWT_SECRET", "Secret that signs tokens, at least 32 bytes";
+        jwt_secret_file = "JWT_SECRET_FILE", "File with JWT_SECRET in it";
+        jwt_secret_previous = "JWT_SECRET_PREVIOUS", "Earlier secrets that still verify, comma-separated";
+        jwt_secret_previous_file = "JWT_SECRET_PREVIOUS_FILE", "File with JWT_SECRET_PREVIOUS in it";
+    }
+}
+
+settings! {
+    /// What a password hash costs.
+    ScryptArgs {
+        password_scrypt_ln = "PASSWORD_SCRYPT_LN", "scrypt: log2 of N [default: 14]";
+        password_scrypt_r = "PASSWORD_SCRYPT_R", "scrypt: block size [default: 8]";
+        password_scrypt_p = "PASSWORD_SCRYPT_P", "scrypt: parallelism [default: 5]";
+    }
+}
+
+settings! {
+    /// The auth service.
+    AuthArgs {
+        refresh_reuse_grace_seconds = "REFRESH_REUSE_GRACE_SECONDS", "How long a used refresh token still gets a pair [default: 0]";
+        password_hash_max_wait_seconds = "PASSWORD_HASH_MAX_WAIT_SECONDS", "How long a login waits for its turn to hash before it gets a 503 [default: 10]";
+    } with { keys: KeyArgs, scrypt: ScryptArgs, http: HttpArgs, }
+}
+
+settings! {
+    /// How the auth service and the broker are reached.
+    PeerArgs {
+        auth_service_url = "AUTH_SERVICE_URL", "Base URL of the auth service, as http://auth:3001";
+        auth_service_token = "AUTH_SERVICE_TOKEN", "Service token to show it";
+        auth_service_token_file = "AUTH_SERVICE_TOKEN_FILE", "File with AUTH_SERVICE_TOKEN in it, read again when it changes";
+        rabbitmq_url = "RABBITMQ_URL", "RabbitMQ, as amqp://user:password@host:5672/%2f";
+        rabbitmq_url_file = "RABBITMQ_URL_FILE", "File with RABBITMQ_URL in it";
+    }
+}
+
+settings! {
+    /// The order service.
+    OrdersArgs {} with { peers: PeerArgs, http: HttpArgs, }
+}
+
+settings! {
+    /// The notification service.
+    NotifyArgs {
+        order_service_url = "ORDER_SERVICE_URL", "Base URL of the order service, as http://orders:3002";
+        order_service_token = "ORDER_SERVICE_TOKEN", "Service token to show it";
+        order_service_token_file = "ORDER_SERVICE_TOKEN_FILE", "File with ORDER_SERVICE_TOKEN in it, read again when it changes";
+        aws_ses_region = "AWS_SES_REGION", "Region of SES, as us-east-1; credentials and endpoint come from the standard AWS_* variables";
+        aws_ses_from_email = "AWS_SES_FROM_EMAIL", "Address that mails come from";
+        twilio_account_sid = "TWILIO_ACCOUNT_SID", "Twilio account, AC...";
+        twilio_auth_token = "TWILIO_AUTH_TOKEN", "Its token";
+        twilio_auth_token_file = "TWILIO_AUTH_TOKEN_FILE", "File with TWILIO_AUTH_TOKEN in it";
+        twilio_from_number = "TWILIO_FROM_NUMBER", "Number that texts come from, in E.164";
+        twilio_api_base_url = "TWILIO_API_BASE_URL", "Where Twilio is [default: Twilio's own address]";
+    } with { peers: PeerArgs, http: HttpArgs, }
+}

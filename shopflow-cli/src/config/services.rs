@@ -1,0 +1,353 @@
+//! The settings of each service, checked.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use core_auth::{Email, Keyring, Phone, ScryptParams};
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use shopflow_http::is_base_url;
+use shopflow_twilio::Account;
+
+use super::args::{AuthArgs, DatabaseArgs, HttpArgs, KeyArgs, NotifyArgs, OrdersArgs, PeerArgs, ScryptArgs};
+use super::problems::Problems;
+use super::read::{Secret, check, or_default, required, required_secret, secret};
+use crate::telemetry;
+
+/// Where the data is.
+#[derive(Clone, Debug)]
+pub(crate) struct DatabaseConfig {
+    pub(crate) url: Secret,
+    pub(crate) max_connections: u32,
+}
+
+/// How logs look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What every service has.
+#[derive(Clone, Debug)]
+pub(crate) struct HttpConfig {
+    pub(crate) address: SocketAddr,
+    pub(crate) grace: Duration,
+    pub(crate) migrate: bool,
+    pub(crate) log_level: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) database: DatabaseConfig,
+}
+
+/// The auth service.
+#[derive(Debug)]
+pub(crate) struct AuthConfig {
+    pub(crate) keys: Keyring,
+    pub(crate) scrypt: ScryptParams,
+    pub(crate) hash_max_wait: Duration,
+    pub(crate) refresh_grace: SignedDuration,
+    pub(crate) http: HttpConfig,
+}
+
+/// How the auth service and the broker are reached.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerConfig {
+    pub(crate) auth_url: String,
+    pub(crate) auth_token: Secret,
+    pub(crate) rabbitmq_url: Secret,
+}
+
+/// The order service.
+#[derive(Clone, Debug)]
+pub(crate) struct OrdersConfig {
+    pub(crate) peers: PeerConfig,
+    pub(crate) http: HttpConfig,
+}
+
+/// The notification service.
+#[derive(Clone, Debug)]
+pub(crate) struct NotifyConfig {
+    pub(crate) peers: PeerConfig,
+    pub(crate) order_url: String,
+    pub(crate) order_token: Secret,
+    pub(crate) ses_region: String,
+    pub(crate) ses_from: String,
+    pub(crate) twilio: Account,
+    pub(crate) twilio_url: String,
+    pub(crate) http: HttpConfig,
+}
+
+impl DatabaseArgs {
+    pub(crate) fn check(&self, problems: &mut Problems) -> Option<DatabaseConfig> {
+        let url = required_secret(
+            problems,
+            "DATABASE_URL",
+            self.database_url.as_ref(),
+            self.database_url_file.as_ref(),
+        );
+        let url = check(problems, "DATABASE_URL", url, |url| {
+            shopflow_postgres::check_url(url.expose())
+        });
+        let max_connections = or_default(
+            problems,
+            "DATABASE_MAX_CONNECTIONS",
+            self.database_max_connections.as_ref(),
+            20,
+            "a whole number from 2",
+        );
+        if max_connections < 2 {
+            problems.add("DATABASE_MAX_CONNECTIONS", "must be a whole number from 2");
+        }
+        Some(DatabaseConfig { url: url?, max_connections })
+    }
+}
+
+impl HttpArgs {
+    fn check(&self, problems: &mut Problems, default_port: u16) -> Option<HttpConfig> {
+        let port = or_default(
+            problems,
+            "PORT",
+            self.port.as_ref(),
+            default_port,
+            "a port number, 0 to 65535",
+        );
+        let ip = or_default(
+            problems,
+            "BIND_ADDRESS",
+            self.bind_address.as_ref(),
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            "an IP address",
+        );
+        let grace = or_default(
+            problems,
+            "SHUTDOWN_GRACE_SECONDS",
+            self.shutdown_grace_seconds.as_ref(),
+            30,
+            "a number of whole seconds",
+        );
+        let migrate = or_default(
+            problems,
+            "MIGRATE_ON_START",
+            self.migrate_on_start.as_ref(),
+            true,
+            "true or false",
+        );
+        let log_level = self.log_level.clone().filter(|level| !level.trim().is_empty());
+        let log_level = log_level.unwrap_or_else(|| "info".to_owned());
+        problems.take("LOG_LEVEL", telemetry::check_level(&log_level));
+        let log_format = match self.log_format.as_deref().map(str::trim) {
+            None | Some("" | "json") => LogFormat::Json,
+            Some("text") => LogFormat::Text,
+            Some(_) => {
+                problems.add("LOG_FORMAT", "must be json or text");
+                LogFormat::Json
+            }
+        };
+        Some(HttpConfig {
+            address: SocketAddr::new(ip, port),
+            grace: Duration::from_secs(grace),
+            migrate,
+            log_level,
+            log_format,
+            database: self.database.check(problems)?,
+        })
+    }
+}
+
+impl KeyArgs {
+    /// The secrets that sign and verify.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn resolve(&self) -> Result<Keyring, Problems> {
+        let mut problems = Problems::default();
+        let keys = self.check(&mut problems);
+        problems.finish(keys)
+    }
+
+    fn check(&self, problems: &mut Problems) -> Option<Keyring> {
+        let current = required_secret(
+            problems,
+            "JWT_SECRET",
+            self.jwt_secret.as_ref(),
+            self.jwt_secret_file.as_ref(),
+        );
+        let current = check(problems, "JWT_SECRET", current, |secret| {
+            Keyring::new(&secret.value, &[]).map(drop)
+        });
+        let previous = secret(
+            problems,
+            "JWT_SECRET_PREVIOUS",
+            self.jwt_secret_previous.as_ref(),
+            self.jwt_secret_previous_file.as_ref(),
+        );
+        let previous: Vec<SecretString> = previous
+            .iter()
+            .flat_map(|list| list.expose().split(',').map(str::trim))
+            .filter(|secret| !secret.is_empty())
+            .map(SecretString::from)
+            .collect();
+        let current = current?;
+        problems.take("JWT_SECRET_PREVIOUS", Keyring::new(&current.value, &previous))
+    }
+}
+
+impl ScryptArgs {
+    pub(crate) fn check(&self, problems: &mut Problems) -> Option<ScryptParams> {
+        const WANTED: &str = "a whole number";
+        let ln = or_default(problems, "PASSWORD_SCRYPT_LN", self.password_scrypt_ln.as_ref(), 14, WANTED);
+        let r = or_default(problems, "PASSWORD_SCRYPT_R", self.password_scrypt_r.as_ref(), 8, WANTED);
+        let p = or_default(problems, "PASSWORD_SCRYPT_P", self.password_scrypt_p.as_ref(), 5, WANTED);
+        problems.take("PASSWORD_SCRYPT_LN, _R, _P", ScryptParams::new(ln, r, p))
+    }
+}
+
+impl AuthArgs {
+    /// The settings of the auth service.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub(crate) fn resolve(&self) -> Result<AuthConfig, Problems> {
+        let mut problems = Problems::default();
+        let keys = self.keys.check(&mut problems);
+        let scrypt = self.scrypt.check(&mut problems);
+        const SECONDS: &str = "a number of whole seconds";
+        let grace: u32 = or_default(
+            &mut problems,
+            "REFRESH_REUSE_GRACE_SECONDS",
+            self.refresh_reuse_grace_seconds.as_ref(),
+            0,
+            SECONDS,
+        );
+        let wait: u32 = or_default(
+            &mut problems,
+            "PASSWORD_HASH_MAX_WAIT_SECONDS",
+            self.password_hash_max_wait_seconds.as_ref(),
+            10,
+            SECONDS,
+        );
+        let http = self.http.check(&mut problems, 3001);
+        let config = keys.zip(scrypt).zip(http).map(|((keys, scrypt), http)| AuthConfig {
+            keys,
+            scrypt,
+            hash_max_wait: Duration::from_secs(wait.into()),
+            refresh_grace: SignedDuration::from_secs(grace.into()),
+            http,
+        });
+        problems.finish(config)
+    }
+}
+
+impl PeerArgs {
+    fn check(&self, problems: &mut Problems) -> Option<PeerConfig> {
+        let auth_url = base_url(problems, "AUTH_SERVICE_URL", self.auth_service_url.as_ref());
+        let auth_token = required_secret(
+            problems,
+            "AUTH_SERVICE_TOKEN",
+            self.auth_service_token.as_ref(),
+            self.auth_service_token_file.as_ref(),
+        );
+        let rabbitmq_url = required_secret(
+            problems,
+            "RABBITMQ_URL",
+            self.rabbitmq_url.as_ref(),
+            self.rabbitmq_url_file.as_ref(),
+        );
+        let rabbitmq_url = check(problems, "RABBITMQ_URL", rabbitmq_url, |url| {
+            shopflow_amqp::check_url(url.expose())
+        });
+        Some(PeerConfig {
+            auth_url: auth_url?,
+            auth_token: auth_token?,
+            rabbitmq_url: rabbitmq_url?,
+        })
+    }
+}
+
+fn base_url(
+    problems: &mut Problems,
+    name: &'static str,
+    value: Option<&String>,
+) -> Option<String> {
+    let url = required(problems, name, value);
+    check(problems, name, url, |url| {
+        is_base_url(url).then_some(()).ok_or(shopflow_http::UrlError)
+    })
+}
+
+impl OrdersArgs {
+    /// The settings of the order service.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub(crate) fn resolve(&self) -> Result<OrdersConfig, Problems> {
+        let mut problems = Problems::default();
+        let peers = self.peers.check(&mut problems);
+        let http = self.http.check(&mut problems, 3002);
+        problems.finish(peers.zip(http).map(|(peers, http)| OrdersConfig { peers, http }))
+    }
+}
+
+impl NotifyArgs {
+    /// The settings of the notification service.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub(crate) fn resolve(&self) -> Result<NotifyConfig, Problems> {
+        let mut problems = Problems::default();
+        let config = self.check(&mut problems);
+        problems.finish(config)
+    }
+
+    fn check(&self, problems: &mut Problems) -> Option<NotifyConfig> {
+        let peers = self.peers.check(problems);
+        let order_url = base_url(problems, "ORDER_SERVICE_URL", self.order_service_url.as_ref());
+        let order_token = required_secret(
+            problems,
+            "ORDER_SERVICE_TOKEN",
+            self.order_service_token.as_ref(),
+            self.order_service_token_file.as_ref(),
+        );
+        let ses_region = required(problems, "AWS_SES_REGION", self.aws_ses_region.as_ref());
+        let ses_from = required(problems, "AWS_SES_FROM_EMAIL", self.aws_ses_from_email.as_ref());
+        let ses_from = check(problems, "AWS_SES_FROM_EMAIL", ses_from, |from| {
+            Email::parse(from).map(drop)
+        });
+        let twilio = self.twilio(problems);
+        let own = shopflow_twilio::DEFAULT_BASE_URL.to_owned();
+        let twilio_url = self.twilio_api_base_url.clone().filter(|url| !url.trim().is_empty());
+        let twilio_url = base_url(problems, "TWILIO_API_BASE_URL", twilio_url.or(Some(own)).as_ref());
+        let http = self.http.check(problems, 3003);
+        Some(NotifyConfig {
+            peers: peers?,
+            order_url: order_url?,
+            order_token: order_token?,
+            ses_region: ses_region?,
+            ses_from: ses_from?,
+            twilio: twilio?,
+            twilio_url: twilio_url?,
+            http: http?,
+        })
+    }
+
+    fn twilio(&self, problems: &mut Problems) -> Option<Account> {
+        let sid = required(problems, "TWILIO_ACCOUNT_SID", self.twilio_account_sid.as_ref());
+        let sid = check(problems, "TWILIO_ACCOUNT_SID", sid, |sid| {
+            let plain = sid.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            plain.then_some(()).ok_or("must be letters and digits, AC...")
+        });
+        let auth_token = required_secret(
+            problems,
+            "TWILIO_AUTH_TOKEN",
+            self.twilio_auth_token.as_ref(),
+            self.twilio_auth_token_file.as_ref(),
+        );
+        let from = required(problems, "TWILIO_FROM_NUMBER", self.twilio_from_number.as_ref());
+        let from = check(problems, "TWILIO_FROM_NUMBER", from, |from| {
+            Phone::parse(from).map(drop)
+        });
+        Some(Account { sid: sid?, auth_token: auth_token?.value, from: from? })
+    }
+}

@@ -1,0 +1,100 @@
+//! Running one service. Each file reads from top to bottom: stores, clients, use cases, tasks,
+//! server.
+
+mod auth;
+mod database;
+mod notify;
+mod orders;
+mod relay;
+mod token_file;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use shopflow_http::{Api, Ops, Readiness, Server};
+use tokio::net::TcpListener;
+
+use crate::Failure;
+use crate::cli::Service;
+use crate::config::HttpConfig;
+use crate::lifecycle::Lifecycle;
+use crate::telemetry;
+
+/// The metrics library wants its samples folded now and then.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Runs a service until it is told to stop.
+pub(crate) fn run(service: Service) -> Result<(), Failure> {
+    // Settings first: what is wrong with them is told before anything is opened.
+    match service {
+        Service::Auth(args) => block_on(auth::run(args.resolve()?)),
+        Service::Orders(args) => block_on(orders::run(args.resolve()?)),
+        Service::Notify(args) => block_on(notify::run(args.resolve()?)),
+    }
+}
+
+/// Runs a future on a runtime of its own.
+pub(crate) fn block_on(
+    work: impl Future<Output = anyhow::Result<()>>,
+) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    let result = runtime.block_on(work);
+    // A blocking thread (a hash, a name lookup) is not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    Ok(result?)
+}
+
+/// Listens before anything else is tried, so that health is answered from the first moment.
+async fn listen(config: &HttpConfig) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(config.address)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.address))?;
+    tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
+    Ok(listener)
+}
+
+/// The operators' side of a service and the lifecycle it stops by.
+fn lifecycle(
+    config: &HttpConfig,
+    readiness: Arc<dyn Readiness>,
+    metrics: &PrometheusHandle,
+) -> (Lifecycle, Ops) {
+    let rendered = metrics.clone();
+    let ops = Ops::new(readiness, move || rendered.render());
+    let mut lifecycle = Lifecycle::new(ops.clone(), config.grace);
+    let (upkeep, mut served) = (metrics.clone(), lifecycle.served());
+    lifecycle.spawn("metrics upkeep", async move {
+        while tokio::time::timeout(UPKEEP, served.wait_for(|served| *served)).await.is_err() {
+            upkeep.run_upkeep();
+        }
+    });
+    (lifecycle, ops)
+}
+
+/// Serves until the signal to stop, and then what is in flight.
+async fn serve<A: Api>(
+    lifecycle: Lifecycle,
+    listener: TcpListener,
+    api: A,
+    ops: Ops,
+    grace: Duration,
+) -> anyhow::Result<()> {
+    let server = Server { listener, api: Arc::new(api), ops, grace };
+    let mut closing = lifecycle.closing();
+    let stop = async move {
+        // The sender lives as long as the lifecycle, so this only waits.
+        let _ = closing.wait_for(|closing| *closing).await;
+    };
+    lifecycle.run(shopflow_http::serve(server, stop)).await
+}
+
+/// Begins to log and to count.
+fn start(config: &HttpConfig) -> anyhow::Result<PrometheusHandle> {
+    telemetry::start_logs(config);
+    telemetry::start_metrics().context("no metrics")
+}

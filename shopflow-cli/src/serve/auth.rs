@@ -1,0 +1,53 @@
+//! The auth service.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use core_auth::{Auth, AuthSettings, PasswordCrypto, ScryptParams};
+use core_kernel::SystemClock;
+use shopflow_hashing::BlockingHasher;
+use shopflow_http::{AuthApi, Readiness};
+use shopflow_postgres::{PgSessionStore, PgUserStore, Schema};
+
+use super::database::Database;
+use super::{lifecycle, listen, serve, start};
+use crate::config::AuthConfig;
+
+/// Memory that hashes may take together.
+const HASH_MEMORY: u64 = 256 * 1024 * 1024;
+
+struct Needs(Database);
+
+#[async_trait]
+impl Readiness for Needs {
+    async fn checks(&self) -> Vec<(&'static str, bool)> {
+        vec![("database", self.0.is_ready().await)]
+    }
+}
+
+pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
+    let metrics = start(&config.http)?;
+    let listener = listen(&config.http).await?;
+    let database = Database::open(&config.http, Schema::Auth, "shopflow auth")?;
+    let crypto = PasswordCrypto::new(config.scrypt).context("no password hashing")?;
+    let parallel = parallel_hashes(config.scrypt);
+    let hasher = BlockingHasher::new(crypto, parallel, config.hash_max_wait);
+    let auth = Auth::new(
+        Arc::new(PgUserStore::new(database.pool.clone())),
+        Arc::new(PgSessionStore::new(database.pool.clone())),
+        Arc::new(hasher),
+        Arc::new(config.keys),
+        Arc::new(SystemClock),
+        AuthSettings { refresh_grace: config.refresh_grace },
+    );
+    let (lifecycle, ops) = lifecycle(&config.http, Arc::new(Needs(database)), &metrics);
+    serve(lifecycle, listener, AuthApi::new(auth), ops, config.http.grace).await
+}
+
+/// As many as there are cores, and no more than fit.
+fn parallel_hashes(params: ScryptParams) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let fit = usize::try_from(HASH_MEMORY / params.memory()).unwrap_or(usize::MAX);
+    cores.min(fit).max(1)
+}

@@ -1,0 +1,69 @@
+//! The notification service.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use core_kernel::SystemClock;
+use core_notify::{Notifications, Notifier, Templates};
+use shopflow_amqp::{Consumer, ConsumerStatus};
+use shopflow_http::{AuthClient, HttpClient, NotifyApi, OrdersClient, Readiness};
+use shopflow_postgres::{PgNotificationStore, Schema};
+use shopflow_ses::SesSender;
+use shopflow_twilio::TwilioSender;
+
+use super::database::Database;
+use super::{lifecycle, listen, serve, start, token_file};
+use crate::config::NotifyConfig;
+
+struct Needs {
+    database: Database,
+    consumer: ConsumerStatus,
+}
+
+#[async_trait]
+impl Readiness for Needs {
+    async fn checks(&self) -> Vec<(&'static str, bool)> {
+        vec![
+            ("database", self.database.is_ready().await),
+            ("broker", self.consumer.is_consuming()),
+        ]
+    }
+}
+
+pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
+    let metrics = start(&config.http)?;
+    let listener = listen(&config.http).await?;
+    let database = Database::open(&config.http, Schema::Notify, "shopflow notify")?;
+    let status = ConsumerStatus::default();
+    let needs = Needs { database: database.clone(), consumer: status.clone() };
+    let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
+
+    let client = HttpClient::new().context("no certificate authorities")?;
+    let auth_token = token_file::follow(&mut lifecycle, "auth token", config.peers.auth_token);
+    let order_token = token_file::follow(&mut lifecycle, "order token", config.order_token);
+    let auth = AuthClient::new(client.clone(), &config.peers.auth_url, auth_token)
+        .context("AUTH_SERVICE_URL")?;
+    let orders = OrdersClient::new(client.clone(), &config.order_url, order_token)
+        .context("ORDER_SERVICE_URL")?;
+    let email = SesSender::connect(&config.ses_region, &config.ses_from).await;
+    let sms = TwilioSender::new(client, &config.twilio_url, &config.twilio).context("TWILIO_AUTH_TOKEN")?;
+
+    let store = Arc::new(PgNotificationStore::new(database.pool));
+    let notifier = Notifier {
+        orders: Arc::new(orders),
+        contacts: Arc::new(auth.clone()),
+        store: store.clone(),
+        email: Arc::new(email),
+        sms: Arc::new(sms),
+        templates: Arc::new(Templates::embedded().context("templates")?),
+        clock: Arc::new(SystemClock),
+    };
+    let rabbitmq_url = config.peers.rabbitmq_url.expose().to_owned();
+    let consumer = Consumer::new(rabbitmq_url, notifier, Arc::new(SystemClock), status);
+    let stopping = lifecycle.stopping();
+    lifecycle.spawn("consumer", async move { consumer.run(stopping).await });
+
+    let api = NotifyApi::new(Notifications::new(store), Arc::new(auth));
+    serve(lifecycle, listener, api, ops, config.http.grace).await
+}

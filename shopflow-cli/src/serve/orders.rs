@@ -1,0 +1,62 @@
+//! The order service.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use core_kernel::SystemClock;
+use core_orders::Orders;
+use shopflow_amqp::AmqpPublisher;
+use shopflow_http::{AuthClient, HttpClient, OrdersApi, Readiness};
+use shopflow_postgres::{PgOrderStore, PgOutbox, Schema};
+
+use super::database::Database;
+use super::relay::{Relay, RelayWake};
+use super::{lifecycle, listen, serve, start, token_file};
+use crate::config::OrdersConfig;
+
+struct Needs {
+    database: Database,
+    publisher: Arc<AmqpPublisher>,
+}
+
+#[async_trait]
+impl Readiness for Needs {
+    async fn checks(&self) -> Vec<(&'static str, bool)> {
+        vec![
+            ("database", self.database.is_ready().await),
+            ("broker", self.publisher.is_connected().await),
+        ]
+    }
+}
+
+pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
+    let metrics = start(&config.http)?;
+    let listener = listen(&config.http).await?;
+    let database = Database::open(&config.http, Schema::Orders, "shopflow orders")?;
+    let publisher = Arc::new(AmqpPublisher::new(config.peers.rabbitmq_url.expose().to_owned()));
+    let needs = Needs { database: database.clone(), publisher: publisher.clone() };
+    let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
+
+    let token = token_file::follow(&mut lifecycle, "auth token", config.peers.auth_token);
+    let client = HttpClient::new().context("no certificate authorities")?;
+    let verifier = AuthClient::new(client, &config.peers.auth_url, token).context("AUTH_SERVICE_URL")?;
+
+    let wake = RelayWake::default();
+    let relay = Relay {
+        outbox: Arc::new(PgOutbox::new(database.pool.clone())),
+        publisher: publisher.clone(),
+        wake: wake.clone(),
+    };
+    // The relay goes on until the last request is answered: that one's event goes out too.
+    let served = lifecycle.served();
+    lifecycle.spawn("relay", async move {
+        relay.run(served).await;
+        publisher.close().await;
+    });
+
+    let store = Arc::new(PgOrderStore::new(database.pool));
+    let orders = Orders::new(store, Arc::new(wake), Arc::new(SystemClock));
+    let api = OrdersApi::new(orders, Arc::new(verifier));
+    serve(lifecycle, listener, api, ops, config.http.grace).await
+}

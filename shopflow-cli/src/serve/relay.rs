@@ -1,0 +1,96 @@
+//! The relay: carries events from the outbox to the broker, woken at every commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use core_kernel::{EventPublisher, Outbox, RelayError, RelayReport, Wake, chain};
+use shopflow_amqp::Backoff;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+/// Events published together, all in flight at once.
+const BATCH: u32 = 100;
+
+/// How long what nobody woke us for waits: events of a process that died, or of another program.
+const POLL: Duration = Duration::from_secs(1);
+
+/// How often the backlog is counted.
+const GAUGE: Duration = Duration::from_secs(5);
+
+/// Wakes the relay in the same process. One wake is kept while the relay is busy.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RelayWake(Arc<Notify>);
+
+impl Wake for RelayWake {
+    fn wake(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Publishes what the outbox holds.
+pub(crate) struct Relay {
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) publisher: Arc<dyn EventPublisher>,
+    pub(crate) wake: RelayWake,
+}
+
+impl Relay {
+    /// Relays until `stop` is true and the last pass is done. A broker that is away costs waiting
+    /// and nothing else.
+    pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut backoff = Backoff::default();
+        let mut counted: Option<Instant> = None;
+        loop {
+            let last = *stop.borrow();
+            if counted.is_none_or(|at| at.elapsed() > GAUGE) {
+                self.count_backlog().await;
+                counted = Some(Instant::now());
+            }
+            match self.pass().await {
+                Ok(report) if report.published > 0 => {
+                    backoff.reset();
+                    metrics::counter!("shopflow_events_published_total")
+                        .increment(report.published as u64);
+                    if report.refused == 0 {
+                        continue;
+                    }
+                }
+                Ok(RelayReport { refused: 0, .. }) => {
+                    backoff.reset();
+                    if last {
+                        return;
+                    }
+                    tokio::select! {
+                        () = self.wake.0.notified() => {}
+                        () = tokio::time::sleep(POLL) => {}
+                        _ = stop.wait_for(|stop| *stop) => {}
+                    }
+                    continue;
+                }
+                Ok(report) => tracing::warn!(refused = report.refused, "the broker refused events"),
+                Err(error) => tracing::warn!(error = chain(&error), "events wait in the outbox"),
+            }
+            if last {
+                return;
+            }
+            tokio::select! {
+                () = backoff.pause() => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        }
+    }
+
+    /// Nothing is claimed before the broker is there to take it.
+    async fn pass(&self) -> Result<RelayReport, RelayError> {
+        self.publisher.ready().await?;
+        self.outbox.relay(&*self.publisher, BATCH).await
+    }
+
+    async fn count_backlog(&self) {
+        if let Ok(backlog) = self.outbox.backlog().await {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+            metrics::gauge!("shopflow_outbox_waiting").set(backlog.waiting as f64);
+            metrics::gauge!("shopflow_outbox_oldest_seconds").set(backlog.oldest_seconds);
+        }
+    }
+}

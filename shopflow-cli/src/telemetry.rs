@@ -1,0 +1,43 @@
+//! Logs on stdout and figures for `/metrics`.
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+use crate::config::{HttpConfig, LogFormat};
+
+/// Fine where answers are fast, coarse where they are slow (seconds).
+const LATENCY_BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0,
+];
+
+/// Whether a text is a log level or a list of filters.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_level(text: &str) -> Result<(), ParseError> {
+    EnvFilter::try_new(text).map(drop)
+}
+
+/// Begins to log. Whoever logged before, in a test, goes on.
+pub(crate) fn start_logs(config: &HttpConfig) {
+    // Checked when the configuration was.
+    let filter = EnvFilter::new(&config.log_level);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter);
+    let _ = match config.log_format {
+        LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Text => logs.try_init(),
+    };
+}
+
+/// Begins to count; the handle renders the Prometheus text.
+///
+/// # Errors
+/// When somebody counts already.
+pub(crate) fn start_metrics() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_BUCKETS)?
+        .install_recorder()?;
+    metrics::gauge!("shopflow_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(handle)
+}
