@@ -96,35 +96,26 @@ pub struct AuthSettings {
     pub refresh_grace: SignedDuration,
 }
 
-/// Everything that can be done with accounts and tokens.
+/// Making accounts: what needs no keys and no sessions.
 #[derive(Clone)]
-pub struct Auth {
+pub struct Accounts {
     users: Arc<dyn UserStore>,
-    sessions: Arc<dyn SessionStore>,
     hasher: Arc<dyn PasswordHasher>,
-    keys: Arc<Keyring>,
     clock: Arc<dyn Clock>,
-    settings: AuthSettings,
 }
 
-impl Auth {
-    /// The use cases on these stores.
+impl Accounts {
+    /// The use cases on this store.
     #[must_use]
     pub fn new(
         users: Arc<dyn UserStore>,
-        sessions: Arc<dyn SessionStore>,
         hasher: Arc<dyn PasswordHasher>,
-        keys: Arc<Keyring>,
         clock: Arc<dyn Clock>,
-        settings: AuthSettings,
     ) -> Self {
         Self {
             users,
-            sessions,
             hasher,
-            keys,
             clock,
-            settings,
         }
     }
 
@@ -160,17 +151,56 @@ impl Auth {
             Err(error) => Err(RegisterError::Store(error)),
         }
     }
+}
+
+/// Everything that can be done with accounts and tokens.
+#[derive(Clone)]
+pub struct Auth {
+    accounts: Accounts,
+    sessions: Arc<dyn SessionStore>,
+    keys: Arc<Keyring>,
+    settings: AuthSettings,
+}
+
+impl Auth {
+    /// The use cases on these stores.
+    #[must_use]
+    pub fn new(
+        accounts: Accounts,
+        sessions: Arc<dyn SessionStore>,
+        keys: Arc<Keyring>,
+        settings: AuthSettings,
+    ) -> Self {
+        Self {
+            accounts,
+            sessions,
+            keys,
+            settings,
+        }
+    }
+
+    /// Makes a customer's account.
+    ///
+    /// # Errors
+    /// Those of [`Accounts::register`].
+    pub async fn register(&self, new: Registration) -> Result<User, RegisterError> {
+        self.accounts.register(new, UserRole::Customer).await
+    }
 
     /// Begins a session for the owner of these credentials.
     ///
     /// # Errors
     /// `InvalidCredentials`, `Deactivated` (only to the right password), or what failed.
     pub async fn login(&self, email: &Email, password: Password) -> Result<TokenPair, LoginError> {
-        let account = self.users.find_by_email(email).await?;
+        let account = self.accounts.users.find_by_email(email).await?;
         let stored = account
             .as_ref()
             .map(|account| account.password_hash.clone());
-        let verdict = self.hasher.verify(password.clone(), stored).await?;
+        let verdict = self
+            .accounts
+            .hasher
+            .verify(password.clone(), stored)
+            .await?;
         let (Some(account), Verdict::Right { outdated }) = (account, verdict) else {
             return Err(LoginError::InvalidCredentials);
         };
@@ -181,7 +211,7 @@ impl Auth {
             self.renew_hash(account.user.id, &account.password_hash, password)
                 .await;
         }
-        let now = self.clock.now();
+        let now = self.accounts.clock.now();
         let issue = Issue::new(account.user.id, SessionId::generate(), now);
         self.sessions
             .start(&NewSession {
@@ -197,8 +227,9 @@ impl Auth {
 
     /// A weak hash is replaced while the password is known. The login stands even if that fails.
     async fn renew_hash(&self, id: UserId, old: &PasswordHash, password: Password) {
-        let renewed = match self.hasher.hash(password).await {
+        let renewed = match self.accounts.hasher.hash(password).await {
             Ok(new) => self
+                .accounts
                 .users
                 .replace_hash(id, old, &new)
                 .await
@@ -216,7 +247,7 @@ impl Auth {
     /// # Errors
     /// `Token` or `Refused` (both 401), or what failed.
     pub async fn refresh(&self, token: &str) -> Result<TokenPair, RefreshError> {
-        let now = self.clock.now();
+        let now = self.accounts.clock.now();
         let presented = self.keys.read_refresh(token, now)?;
         let issue = Issue::new(presented.sub, presented.sid, now);
         let rotation = Rotation {
@@ -245,7 +276,7 @@ impl Auth {
     /// # Errors
     /// `Token` (401), or what failed.
     pub async fn validate(&self, token: &str) -> Result<Identity, ValidateError> {
-        let claims = match self.keys.read_bearer(token, self.clock.now())? {
+        let claims = match self.keys.read_bearer(token, self.accounts.clock.now())? {
             Bearer::Service(claims) => {
                 let caller = Caller::Service(claims.sub);
                 return Ok(Identity {
@@ -282,7 +313,11 @@ impl Auth {
         if !caller.may_read(id) {
             return Err(ProfileError::Forbidden);
         }
-        self.users.find(id).await?.ok_or(ProfileError::NotFound)
+        self.accounts
+            .users
+            .find(id)
+            .await?
+            .ok_or(ProfileError::NotFound)
     }
 }
 

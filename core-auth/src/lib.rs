@@ -13,7 +13,8 @@ mod token;
 mod user;
 
 pub use app::{
-    Auth, AuthSettings, LoginError, ProfileError, RefreshError, RegisterError, ValidateError,
+    Accounts, Auth, AuthSettings, LoginError, ProfileError, RefreshError, RegisterError,
+    ValidateError,
 };
 pub use password::{
     Password, PasswordCrypto, PasswordHash, ScryptParams, ScryptParamsError, UnusableHash, Verdict,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use core_auth::testing::account;
 use core_auth::{
-    AccessState, Auth, AuthSettings, Email, HashError, Keyring, LoginError, MockPasswordHasher,
-    MockSessionStore, MockUserStore, Password, PasswordHash, ProfileError, RefreshError, Refusal,
-    RotationOutcome, StoreError, UserRole, ValidateError, Verdict,
+    AccessState, Accounts, Auth, AuthSettings, Email, HashError, Keyring, LoginError,
+    MockPasswordHasher, MockSessionStore, MockUserStore, Password, PasswordHash, ProfileError,
+    RefreshError, Refusal, RotationOutcome, StoreError, UserRole, ValidateError, Verdict,
 };
 use core_kernel::{Caller, Clock, SystemClock, UserId};
 use jiff::SignedDuration;
@@ -27,11 +27,13 @@ struct Mocks {
 impl Mocks {
     fn auth(self) -> Auth {
         Auth::new(
-            Arc::new(self.users),
+            Accounts::new(
+                Arc::new(self.users),
+                Arc::new(self.hasher),
+                Arc::new(SystemClock),
+            ),
             Arc::new(self.sessions),
-            Arc::new(self.hasher),
             keys(),
-            Arc::new(SystemClock),
             AuthSettings::default(),
         )
     }

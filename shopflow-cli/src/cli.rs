@@ -49,7 +49,9 @@ pub(crate) enum Target {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  DATABASE_URL=postgres://shopflow@localhost/auth shopflow migrate auth")]
+#[command(
+    after_help = "Example:\n  DATABASE_URL=postgres://shopflow@localhost/auth shopflow migrate auth"
+)]
 pub(crate) struct MigrateArgs {
     /// The service whose tables are wanted
     pub(crate) service: Target,
@@ -60,7 +62,9 @@ pub(crate) struct MigrateArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Print a service token, signed with JWT_SECRET
-    #[command(after_help = "Example:\n  shopflow token service --subject notification-service --ttl 24h")]
+    #[command(
+        after_help = "Example:\n  shopflow token service --subject notification-service --ttl 24h"
+    )]
     Service(ServiceTokenArgs),
 }
 
@@ -79,7 +83,9 @@ pub(crate) struct ServiceTokenArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum UsersCommand {
     /// Make an admin; the password comes from SHOPFLOW_ADMIN_PASSWORD or a prompt
-    #[command(after_help = "Example:\n  shopflow users create-admin --email ada@example.com --first-name Ada --last-name Lovelace")]
+    #[command(
+        after_help = "Example:\n  shopflow users create-admin --email ada@example.com --first-name Ada --last-name Lovelace"
+    )]
     CreateAdmin(CreateAdminArgs),
 }
 

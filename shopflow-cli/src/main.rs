@@ -37,7 +37,10 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a command tells people what went wrong")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a command tells people what went wrong"
+)]
 fn main() -> ExitCode {
     // Wrong usage ends here, with clap's own message and exit code 2.
     let cli = Cli::parse();

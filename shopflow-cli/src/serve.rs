@@ -36,9 +36,7 @@ pub(crate) fn run(service: Service) -> Result<(), Failure> {
 }
 
 /// Runs a future on a runtime of its own.
-pub(crate) fn block_on(
-    work: impl Future<Output = anyhow::Result<()>>,
-) -> Result<(), Failure> {
+pub(crate) fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -69,7 +67,10 @@ fn lifecycle(
     let mut lifecycle = Lifecycle::new(ops.clone(), config.grace);
     let (upkeep, mut served) = (metrics.clone(), lifecycle.served());
     lifecycle.spawn("metrics upkeep", async move {
-        while tokio::time::timeout(UPKEEP, served.wait_for(|served| *served)).await.is_err() {
+        while tokio::time::timeout(UPKEEP, served.wait_for(|served| *served))
+            .await
+            .is_err()
+        {
             upkeep.run_upkeep();
         }
     });
@@ -84,7 +85,12 @@ async fn serve<A: Api>(
     ops: Ops,
     grace: Duration,
 ) -> anyhow::Result<()> {
-    let server = Server { listener, api: Arc::new(api), ops, grace };
+    let server = Server {
+        listener,
+        api: Arc::new(api),
+        ops,
+        grace,
+    };
     let mut closing = lifecycle.closing();
     let stop = async move {
         // The sender lives as long as the lifecycle, so this only waits.

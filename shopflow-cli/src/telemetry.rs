@@ -25,7 +25,11 @@ pub(crate) fn start_logs(config: &HttpConfig) {
     let filter = EnvFilter::new(&config.log_level);
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
     let _ = match config.log_format {
-        LogFormat::Json => logs.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Json => logs
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .try_init(),
         LogFormat::Text => logs.try_init(),
     };
 }

@@ -35,8 +35,13 @@ impl ConfirmChannel {
         let connection = connect(url, name).await?;
         let channel = connection.create_channel().await?;
         topology::declare(&channel).await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok(Self { connection, channel })
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
+        Ok(Self {
+            connection,
+            channel,
+        })
     }
 
     /// Whether it can be published on. Not while the broker blocks publishers (memory, disk).
@@ -63,7 +68,10 @@ impl ConfirmChannel {
         let mut pending = Vec::with_capacity(batch.len());
         for message in batch {
             let id = message.properties.message_id().clone();
-            let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+            let options = BasicPublishOptions {
+                mandatory: true,
+                ..BasicPublishOptions::default()
+            };
             let confirm = self
                 .channel
                 .basic_publish(

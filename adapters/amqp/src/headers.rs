@@ -27,8 +27,14 @@ pub(crate) struct Hop {
 impl Hop {
     pub(crate) fn read(properties: &BasicProperties) -> Self {
         let headers = properties.headers().as_ref();
-        let text = |name: &str| headers.and_then(|table| table.inner().get(name)).and_then(string);
-        let attempt = headers.and_then(|table| table.inner().get(ATTEMPT)).and_then(integer);
+        let text = |name: &str| {
+            headers
+                .and_then(|table| table.inner().get(name))
+                .and_then(string)
+        };
+        let attempt = headers
+            .and_then(|table| table.inner().get(ATTEMPT))
+            .and_then(integer);
         let trace = text("traceparent")
             .and_then(|parent| TraceContext::parse(&parent, text("tracestate").as_deref()))
             .map_or_else(TraceContext::root, |parent| parent.child());
@@ -109,7 +115,10 @@ pub(crate) fn for_retry(
 ) -> BasicProperties {
     let (copy, mut headers) = clean(properties, hop);
     headers.insert(ATTEMPT.into(), number(attempt));
-    let first = hop.first_failed_at.clone().or(failed_at.map(wire_time::format));
+    let first = hop
+        .first_failed_at
+        .clone()
+        .or(failed_at.map(wire_time::format));
     if let Some(first) = first {
         headers.insert(FIRST_FAILED_AT.into(), long(first));
     }
@@ -129,7 +138,10 @@ pub(crate) fn for_dead_letter(
     let failed_at = wire_time::format(failed_at);
     let channels: Vec<&str> = channels.iter().map(|channel| channel.as_str()).collect();
     let reason: String = reason.chars().take(1000).collect();
-    let first = hop.first_failed_at.clone().unwrap_or_else(|| failed_at.clone());
+    let first = hop
+        .first_failed_at
+        .clone()
+        .unwrap_or_else(|| failed_at.clone());
     for (name, value) in [
         ("x-error-class", long(class)),
         ("x-error-message", long(reason)),
@@ -170,14 +182,30 @@ mod tests {
         let retry = for_retry(&original, &hop, 2, Some(at));
         assert_eq!(retry.message_id(), original.message_id());
         assert_eq!(retry.kind(), original.kind());
-        let names: Vec<_> = retry.headers().as_ref().unwrap().inner().keys().map(ToString::to_string).collect();
-        assert_eq!(names, ["traceparent", "x-first-failed-at", "x-shopflow-attempt"]);
+        let names: Vec<_> = retry
+            .headers()
+            .as_ref()
+            .unwrap()
+            .inner()
+            .keys()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            names,
+            ["traceparent", "x-first-failed-at", "x-shopflow-attempt"]
+        );
         let again = Hop::read(&retry);
         assert_eq!((again.attempt, again.republished), (2, true));
-        assert_eq!(again.context.trace.trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(
+            again.context.trace.trace_id(),
+            "4bf92f3577b34da6a3ce929d0e0e4736"
+        );
 
         let later = Timestamp::from_second(60).unwrap();
         let third = Hop::read(&for_retry(&retry, &again, 3, Some(later)));
-        assert_eq!(third.first_failed_at.as_deref(), Some("1970-01-01T00:00:00.000Z"));
+        assert_eq!(
+            third.first_failed_at.as_deref(),
+            Some("1970-01-01T00:00:00.000Z")
+        );
     }
 }

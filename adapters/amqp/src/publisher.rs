@@ -26,7 +26,10 @@ impl AmqpPublisher {
     /// A publisher on the broker at `url`, not yet connected.
     #[must_use]
     pub fn new(url: String) -> Self {
-        Self { url, channel: Mutex::new(None) }
+        Self {
+            url,
+            channel: Mutex::new(None),
+        }
     }
 
     /// Whether the broker takes events at this moment.
@@ -59,7 +62,11 @@ impl EventPublisher for AmqpPublisher {
         tracing::info!("connected to the broker");
         let usable = channel.is_usable();
         *slot = Some(channel);
-        if usable { Ok(()) } else { Err(PublishError("the broker blocks publishers".into())) }
+        if usable {
+            Ok(())
+        } else {
+            Err(PublishError("the broker blocks publishers".into()))
+        }
     }
 
     async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError> {
@@ -80,9 +87,15 @@ impl EventPublisher for AmqpPublisher {
 
 fn message(event: &OutboxMessage) -> Message {
     let mut headers = FieldTable::default();
-    headers.insert("traceparent".into(), AMQPValue::LongString(event.traceparent.as_str().into()));
+    headers.insert(
+        "traceparent".into(),
+        AMQPValue::LongString(event.traceparent.as_str().into()),
+    );
     if let Some(state) = &event.tracestate {
-        headers.insert("tracestate".into(), AMQPValue::LongString(state.as_str().into()));
+        headers.insert(
+            "tracestate".into(),
+            AMQPValue::LongString(state.as_str().into()),
+        );
     }
     let properties = BasicProperties::default()
         .with_content_type("application/json".into())

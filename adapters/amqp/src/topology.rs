@@ -75,7 +75,10 @@ pub(crate) async fn declare(channel: &Channel) -> lapin::Result<()> {
         bind(channel, &dead_letters, DEAD_LETTERS, queue.dead_letter_key).await?;
 
         let mut arguments = returning(DEAD_LETTERS, queue.dead_letter_key);
-        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
+        arguments.insert(
+            "x-delivery-limit".into(),
+            AMQPValue::LongInt(DELIVERY_LIMIT),
+        );
         declare_queue(channel, queue.name, arguments).await?;
         bind(channel, queue.name, EVENTS, queue.routing_key).await?;
 
@@ -115,15 +118,27 @@ fn returning(exchange: &str, routing_key: &str) -> FieldTable {
 }
 
 async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> lapin::Result<()> {
-    let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
     channel
-        .exchange_declare(ShortString::from(name), kind, options, FieldTable::default())
+        .exchange_declare(
+            ShortString::from(name),
+            kind,
+            options,
+            FieldTable::default(),
+        )
         .await
 }
 
 async fn declare_queue(channel: &Channel, name: &str, arguments: FieldTable) -> lapin::Result<()> {
     channel
-        .queue_declare(ShortString::from(name), QueueDeclareOptions::durable(), arguments)
+        .queue_declare(
+            ShortString::from(name),
+            QueueDeclareOptions::durable(),
+            arguments,
+        )
         .await
         .map(drop)
 }

@@ -5,7 +5,7 @@ mod dto;
 use async_trait::async_trait;
 use core_auth::{
     Auth, Email, Identity, LoginError, ProfileError, RefreshError, RegisterError, StoreError,
-    UserRole, ValidateError,
+    ValidateError,
 };
 use core_auth::{HashError, Password};
 use core_kernel::UserId;
@@ -65,7 +65,7 @@ impl AuthApi {
     async fn register(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
         let body = request.json_body().await?;
         let registration = dto::registration(&fields::object(&body)?)?;
-        let user = self.auth.register(registration, UserRole::Customer).await?;
+        let user = self.auth.register(registration).await?;
         reply::json(StatusCode::CREATED, &Registered::from(&user))
     }
 

@@ -61,6 +61,8 @@ pub fn check_url(url: &str) -> Result<(), UrlError> {
     let options = PgConnectOptions::from_str(url).map_err(UrlError);
     match postgres {
         true => options.map(drop),
-        false => Err(UrlError(sqlx::Error::Configuration("not a PostgreSQL URL".into()))),
+        false => Err(UrlError(sqlx::Error::Configuration(
+            "not a PostgreSQL URL".into(),
+        ))),
     }
 }

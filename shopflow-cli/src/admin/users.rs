@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use core_auth::{
-    Auth, AuthSettings, Email, Keyring, Password, PasswordCrypto, PersonName, RegisterError,
-    Registration, ScryptParams, UserRole,
+    Accounts, Email, Password, PasswordCrypto, PersonName, RegisterError, Registration,
+    ScryptParams, UserRole,
 };
 use core_kernel::SystemClock;
 use secrecy::{ExposeSecret, SecretString};
 use shopflow_hashing::BlockingHasher;
-use shopflow_postgres::{PgSessionStore, PgUserStore, pool};
+use shopflow_postgres::{PgUserStore, pool};
 
 use crate::Failure;
 use crate::cli::{CreateAdminArgs, UsersCommand};
@@ -32,27 +32,36 @@ fn create_admin(args: &CreateAdminArgs) -> Result<(), Failure> {
     let email = problems.take("--email", Email::parse(&args.email));
     let first_name = problems.take("--first-name", PersonName::parse(&args.first_name));
     let last_name = problems.take("--last-name", PersonName::parse(&args.last_name));
-    let settings = database.zip(scrypt).zip(email).zip(first_name).zip(last_name);
+    let settings = database
+        .zip(scrypt)
+        .zip(email)
+        .zip(first_name)
+        .zip(last_name);
     let ((((database, scrypt), email), first_name), last_name) = problems.finish(settings)?;
     let password = password()?;
-    let registration = Registration { email, password, first_name, last_name, phone: None };
+    let registration = Registration {
+        email,
+        password,
+        first_name,
+        last_name,
+        phone: None,
+    };
     block_on(async {
         let pool = pool(database.url.expose(), 2, "shopflow users").context("DATABASE_URL")?;
-        let auth = Auth::new(
-            Arc::new(PgUserStore::new(pool.clone())),
-            Arc::new(PgSessionStore::new(pool)),
+        let accounts = Accounts::new(
+            Arc::new(PgUserStore::new(pool)),
             Arc::new(hasher(scrypt)?),
-            Arc::new(no_keys()?),
             Arc::new(SystemClock),
-            AuthSettings::default(),
         );
-        let user = match auth.register(registration, UserRole::Admin).await {
+        let user = match accounts.register(registration, UserRole::Admin).await {
             Ok(user) => user,
             Err(RegisterError::EmailTaken) => {
                 return Err(anyhow!("an account with this email exists already"));
             }
             Err(error) => {
-                return Err(error).context("no admin was made (is the database migrated? see: shopflow migrate auth)");
+                return Err(error).context(
+                    "no admin was made (is the database migrated? see: shopflow migrate auth)",
+                );
             }
         };
         println!("admin {} made", user.id);
@@ -76,10 +85,4 @@ fn password() -> Result<Password, Failure> {
 fn hasher(params: ScryptParams) -> anyhow::Result<BlockingHasher> {
     let crypto = PasswordCrypto::new(params)?;
     Ok(BlockingHasher::new(crypto, 1, Duration::from_secs(60)))
-}
-
-/// Making an account signs nothing; the ring that the use cases want is a throw-away.
-fn no_keys() -> anyhow::Result<Keyring> {
-    let random = core_kernel::UserId::generate().0.simple().to_string();
-    Ok(Keyring::new(&SecretString::from(random), &[])?)
 }

@@ -23,7 +23,9 @@ impl Secret {
 
 /// An empty variable is as good as none.
 fn given(value: Option<&String>) -> Option<&str> {
-    value.map(|text| text.trim()).filter(|text| !text.is_empty())
+    value
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
 }
 
 fn flag(name: &str) -> String {
@@ -73,13 +75,19 @@ pub(crate) fn secret(
 ) -> Option<Secret> {
     match (given(value), given(file)) {
         (None, None) => None,
-        (Some(value), None) => Some(Secret { value: value.into(), file: None }),
+        (Some(value), None) => Some(Secret {
+            value: value.into(),
+            file: None,
+        }),
         (Some(_), Some(_)) => {
             problems.add(name, format!("is given twice, here and by {name}_FILE"));
             None
         }
         (None, Some(file)) => match read_secret(file) {
-            Ok(value) => Some(Secret { value, file: Some(file.into()) }),
+            Ok(value) => Some(Secret {
+                value,
+                file: Some(file.into()),
+            }),
             Err(problem) => {
                 problems.add(name, format!("{name}_FILE {problem}"));
                 None
@@ -97,7 +105,10 @@ pub(crate) fn required_secret(
 ) -> Option<Secret> {
     let missing = given(value).is_none() && given(file).is_none();
     if missing {
-        problems.add(name, format!("is required (or {name}_FILE, or {})", flag(name)));
+        problems.add(
+            name,
+            format!("is required (or {name}_FILE, or {})", flag(name)),
+        );
     }
     secret(problems, name, value, file)
 }
@@ -129,7 +140,10 @@ pub(crate) fn check<T, E: Display>(
 }
 
 /// `SHOPFLOW_ADMIN_PASSWORD`, which has no flag: arguments are seen by everybody on the machine.
-#[expect(clippy::disallowed_methods, reason = "config is where the environment is read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "config is where the environment is read"
+)]
 pub(crate) fn admin_password() -> Option<SecretString> {
     std::env::var("SHOPFLOW_ADMIN_PASSWORD")
         .ok()
@@ -152,7 +166,12 @@ mod tests {
         required(&mut problems, "AWS_SES_REGION", text(" ").as_ref());
         or_default(&mut problems, "PORT", text("x").as_ref(), 1_u16, "a port");
         required_secret(&mut problems, "JWT_SECRET", None, None);
-        secret(&mut problems, "JWT_SECRET", text("a").as_ref(), text("b").as_ref());
+        secret(
+            &mut problems,
+            "JWT_SECRET",
+            text("a").as_ref(),
+            text("b").as_ref(),
+        );
         let lines = problems.to_string();
         assert_eq!(
             lines.lines().collect::<Vec<_>>(),
@@ -175,7 +194,11 @@ mod tests {
         assert_eq!(read_secret(path).unwrap().expose_secret(), "s3cret");
         std::fs::write(&file, "\n").unwrap();
         assert!(read_secret(path).unwrap_err().contains("is empty"));
-        assert!(read_secret("/nowhere/secret").unwrap_err().contains("/nowhere/secret cannot be read"));
+        assert!(
+            read_secret("/nowhere/secret")
+                .unwrap_err()
+                .contains("/nowhere/secret cannot be read")
+        );
     }
 
     #[test]

@@ -9,7 +9,9 @@ use secrecy::SecretString;
 use shopflow_http::is_base_url;
 use shopflow_twilio::Account;
 
-use super::args::{AuthArgs, DatabaseArgs, HttpArgs, KeyArgs, NotifyArgs, OrdersArgs, PeerArgs, ScryptArgs};
+use super::args::{
+    AuthArgs, DatabaseArgs, HttpArgs, KeyArgs, NotifyArgs, OrdersArgs, PeerArgs, ScryptArgs,
+};
 use super::problems::Problems;
 use super::read::{Secret, check, or_default, required, required_secret, secret};
 use crate::telemetry;
@@ -100,7 +102,10 @@ impl DatabaseArgs {
         if max_connections < 2 {
             problems.add("DATABASE_MAX_CONNECTIONS", "must be a whole number from 2");
         }
-        Some(DatabaseConfig { url: url?, max_connections })
+        Some(DatabaseConfig {
+            url: url?,
+            max_connections,
+        })
     }
 }
 
@@ -134,7 +139,10 @@ impl HttpArgs {
             true,
             "true or false",
         );
-        let log_level = self.log_level.clone().filter(|level| !level.trim().is_empty());
+        let log_level = self
+            .log_level
+            .clone()
+            .filter(|level| !level.trim().is_empty());
         let log_level = log_level.unwrap_or_else(|| "info".to_owned());
         problems.take("LOG_LEVEL", telemetry::check_level(&log_level));
         let log_format = match self.log_format.as_deref().map(str::trim) {
@@ -190,16 +198,37 @@ impl KeyArgs {
             .map(SecretString::from)
             .collect();
         let current = current?;
-        problems.take("JWT_SECRET_PREVIOUS", Keyring::new(&current.value, &previous))
+        problems.take(
+            "JWT_SECRET_PREVIOUS",
+            Keyring::new(&current.value, &previous),
+        )
     }
 }
 
 impl ScryptArgs {
     pub(crate) fn check(&self, problems: &mut Problems) -> Option<ScryptParams> {
         const WANTED: &str = "a whole number";
-        let ln = or_default(problems, "PASSWORD_SCRYPT_LN", self.password_scrypt_ln.as_ref(), 14, WANTED);
-        let r = or_default(problems, "PASSWORD_SCRYPT_R", self.password_scrypt_r.as_ref(), 8, WANTED);
-        let p = or_default(problems, "PASSWORD_SCRYPT_P", self.password_scrypt_p.as_ref(), 5, WANTED);
+        let ln = or_default(
+            problems,
+            "PASSWORD_SCRYPT_LN",
+            self.password_scrypt_ln.as_ref(),
+            14,
+            WANTED,
+        );
+        let r = or_default(
+            problems,
+            "PASSWORD_SCRYPT_R",
+            self.password_scrypt_r.as_ref(),
+            8,
+            WANTED,
+        );
+        let p = or_default(
+            problems,
+            "PASSWORD_SCRYPT_P",
+            self.password_scrypt_p.as_ref(),
+            5,
+            WANTED,
+        );
         problems.take("PASSWORD_SCRYPT_LN, _R, _P", ScryptParams::new(ln, r, p))
     }
 }
@@ -229,13 +258,16 @@ impl AuthArgs {
             SECONDS,
         );
         let http = self.http.check(&mut problems, 3001);
-        let config = keys.zip(scrypt).zip(http).map(|((keys, scrypt), http)| AuthConfig {
-            keys,
-            scrypt,
-            hash_max_wait: Duration::from_secs(wait.into()),
-            refresh_grace: SignedDuration::from_secs(grace.into()),
-            http,
-        });
+        let config = keys
+            .zip(scrypt)
+            .zip(http)
+            .map(|((keys, scrypt), http)| AuthConfig {
+                keys,
+                scrypt,
+                hash_max_wait: Duration::from_secs(wait.into()),
+                refresh_grace: SignedDuration::from_secs(grace.into()),
+                http,
+            });
         problems.finish(config)
     }
 }
@@ -266,14 +298,12 @@ impl PeerArgs {
     }
 }
 
-fn base_url(
-    problems: &mut Problems,
-    name: &'static str,
-    value: Option<&String>,
-) -> Option<String> {
+fn base_url(problems: &mut Problems, name: &'static str, value: Option<&String>) -> Option<String> {
     let url = required(problems, name, value);
     check(problems, name, url, |url| {
-        is_base_url(url).then_some(()).ok_or(shopflow_http::UrlError)
+        is_base_url(url)
+            .then_some(())
+            .ok_or(shopflow_http::UrlError)
     })
 }
 
@@ -286,7 +316,11 @@ impl OrdersArgs {
         let mut problems = Problems::default();
         let peers = self.peers.check(&mut problems);
         let http = self.http.check(&mut problems, 3002);
-        problems.finish(peers.zip(http).map(|(peers, http)| OrdersConfig { peers, http }))
+        problems.finish(
+            peers
+                .zip(http)
+                .map(|(peers, http)| OrdersConfig { peers, http }),
+        )
     }
 }
 
@@ -303,7 +337,11 @@ impl NotifyArgs {
 
     fn check(&self, problems: &mut Problems) -> Option<NotifyConfig> {
         let peers = self.peers.check(problems);
-        let order_url = base_url(problems, "ORDER_SERVICE_URL", self.order_service_url.as_ref());
+        let order_url = base_url(
+            problems,
+            "ORDER_SERVICE_URL",
+            self.order_service_url.as_ref(),
+        );
         let order_token = required_secret(
             problems,
             "ORDER_SERVICE_TOKEN",
@@ -311,14 +349,25 @@ impl NotifyArgs {
             self.order_service_token_file.as_ref(),
         );
         let ses_region = required(problems, "AWS_SES_REGION", self.aws_ses_region.as_ref());
-        let ses_from = required(problems, "AWS_SES_FROM_EMAIL", self.aws_ses_from_email.as_ref());
+        let ses_from = required(
+            problems,
+            "AWS_SES_FROM_EMAIL",
+            self.aws_ses_from_email.as_ref(),
+        );
         let ses_from = check(problems, "AWS_SES_FROM_EMAIL", ses_from, |from| {
             Email::parse(from).map(drop)
         });
         let twilio = self.twilio(problems);
         let own = shopflow_twilio::DEFAULT_BASE_URL.to_owned();
-        let twilio_url = self.twilio_api_base_url.clone().filter(|url| !url.trim().is_empty());
-        let twilio_url = base_url(problems, "TWILIO_API_BASE_URL", twilio_url.or(Some(own)).as_ref());
+        let twilio_url = self
+            .twilio_api_base_url
+            .clone()
+            .filter(|url| !url.trim().is_empty());
+        let twilio_url = base_url(
+            problems,
+            "TWILIO_API_BASE_URL",
+            twilio_url.or(Some(own)).as_ref(),
+        );
         let http = self.http.check(problems, 3003);
         Some(NotifyConfig {
             peers: peers?,
@@ -333,10 +382,16 @@ impl NotifyArgs {
     }
 
     fn twilio(&self, problems: &mut Problems) -> Option<Account> {
-        let sid = required(problems, "TWILIO_ACCOUNT_SID", self.twilio_account_sid.as_ref());
+        let sid = required(
+            problems,
+            "TWILIO_ACCOUNT_SID",
+            self.twilio_account_sid.as_ref(),
+        );
         let sid = check(problems, "TWILIO_ACCOUNT_SID", sid, |sid| {
             let plain = sid.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            plain.then_some(()).ok_or("must be letters and digits, AC...")
+            plain
+                .then_some(())
+                .ok_or("must be letters and digits, AC...")
         });
         let auth_token = required_secret(
             problems,
@@ -344,10 +399,18 @@ impl NotifyArgs {
             self.twilio_auth_token.as_ref(),
             self.twilio_auth_token_file.as_ref(),
         );
-        let from = required(problems, "TWILIO_FROM_NUMBER", self.twilio_from_number.as_ref());
+        let from = required(
+            problems,
+            "TWILIO_FROM_NUMBER",
+            self.twilio_from_number.as_ref(),
+        );
         let from = check(problems, "TWILIO_FROM_NUMBER", from, |from| {
             Phone::parse(from).map(drop)
         });
-        Some(Account { sid: sid?, auth_token: auth_token?.value, from: from? })
+        Some(Account {
+            sid: sid?,
+            auth_token: auth_token?.value,
+            from: from?,
+        })
     }
 }

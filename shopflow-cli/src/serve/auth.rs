@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use core_auth::{Auth, AuthSettings, PasswordCrypto, ScryptParams};
+use core_auth::{Accounts, Auth, AuthSettings, PasswordCrypto, ScryptParams};
 use core_kernel::SystemClock;
 use shopflow_hashing::BlockingHasher;
 use shopflow_http::{AuthApi, Readiness};
@@ -29,20 +29,30 @@ impl Readiness for Needs {
 pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let metrics = start(&config.http)?;
     let listener = listen(&config.http).await?;
-    let database = Database::open(&config.http, Schema::Auth, "shopflow auth")?;
+    let database = Database::open(&config.http, "shopflow auth")?;
     let crypto = PasswordCrypto::new(config.scrypt).context("no password hashing")?;
     let parallel = parallel_hashes(config.scrypt);
     let hasher = BlockingHasher::new(crypto, parallel, config.hash_max_wait);
+    let users = Arc::new(PgUserStore::new(database.pool.clone()));
     let auth = Auth::new(
-        Arc::new(PgUserStore::new(database.pool.clone())),
+        Accounts::new(users, Arc::new(hasher), Arc::new(SystemClock)),
         Arc::new(PgSessionStore::new(database.pool.clone())),
-        Arc::new(hasher),
         Arc::new(config.keys),
-        Arc::new(SystemClock),
-        AuthSettings { refresh_grace: config.refresh_grace },
+        AuthSettings {
+            refresh_grace: config.refresh_grace,
+        },
     );
-    let (lifecycle, ops) = lifecycle(&config.http, Arc::new(Needs(database)), &metrics);
-    serve(lifecycle, listener, AuthApi::new(auth), ops, config.http.grace).await
+    let needs = Needs(database.clone());
+    let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
+    database.keep_up_to_date(&mut lifecycle, Schema::Auth);
+    serve(
+        lifecycle,
+        listener,
+        AuthApi::new(auth),
+        ops,
+        config.http.grace,
+    )
+    .await
 }
 
 /// As many as there are cores, and no more than fit.

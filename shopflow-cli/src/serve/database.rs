@@ -8,8 +8,10 @@ use anyhow::Context;
 use shopflow_amqp::Backoff;
 use shopflow_postgres::{Schema, migrate, ping, pool};
 use sqlx::PgPool;
+use tokio::sync::watch;
 
 use crate::config::HttpConfig;
+use crate::lifecycle::Lifecycle;
 
 /// Readiness is asked often; it waits no longer than this for the database.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -22,23 +24,37 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the pool and, unless told otherwise, migrates in the background: a service starts
-    /// while its database is away.
+    /// Opens the pool, which connects when it is first used: a service starts while its database
+    /// is away.
     ///
     /// # Errors
     /// When the URL is none.
-    pub(crate) fn open(config: &HttpConfig, schema: Schema, name: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open(config: &HttpConfig, name: &str) -> anyhow::Result<Self> {
         let database = &config.database;
-        let pool = pool(database.url.expose(), database.max_connections, name)
-            .context("DATABASE_URL")?;
-        let opened = Self { pool, current: Arc::new(AtomicBool::new(!config.migrate)) };
-        if config.migrate {
-            tokio::spawn(opened.clone().bring_up_to_date(schema));
-        }
-        Ok(opened)
+        let pool =
+            pool(database.url.expose(), database.max_connections, name).context("DATABASE_URL")?;
+        let current = Arc::new(AtomicBool::new(!config.migrate));
+        Ok(Self { pool, current })
     }
 
-    async fn bring_up_to_date(self, schema: Schema) {
+    /// Migrates in the background, unless told otherwise.
+    pub(crate) fn keep_up_to_date(&self, lifecycle: &mut Lifecycle, schema: Schema) {
+        let (database, mut stopping) = (self.clone(), lifecycle.stopping());
+        lifecycle.spawn("migration", async move {
+            let mut stop = stopping.clone();
+            tokio::select! {
+                () = database.bring_up_to_date(schema) => {}
+                () = is_true(&mut stop) => {}
+            }
+            // Done early, but a part of a service goes on until it is told to stop.
+            is_true(&mut stopping).await;
+        });
+    }
+
+    async fn bring_up_to_date(&self, schema: Schema) {
+        if self.current.load(Ordering::Relaxed) {
+            return;
+        }
         let mut backoff = Backoff::default();
         while let Err(error) = migrate(&self.pool, schema).await {
             let error = core_kernel::chain(&error);
@@ -57,4 +73,9 @@ impl Database {
                 Ok(Ok(()))
             )
     }
+}
+
+/// Waits; a sender that is gone is as good as a yes.
+async fn is_true(receiver: &mut watch::Receiver<bool>) {
+    let _ = receiver.wait_for(|value| *value).await;
 }

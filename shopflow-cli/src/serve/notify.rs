@@ -34,10 +34,14 @@ impl Readiness for Needs {
 pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
     let metrics = start(&config.http)?;
     let listener = listen(&config.http).await?;
-    let database = Database::open(&config.http, Schema::Notify, "shopflow notify")?;
+    let database = Database::open(&config.http, "shopflow notify")?;
     let status = ConsumerStatus::default();
-    let needs = Needs { database: database.clone(), consumer: status.clone() };
+    let needs = Needs {
+        database: database.clone(),
+        consumer: status.clone(),
+    };
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
+    database.keep_up_to_date(&mut lifecycle, Schema::Notify);
 
     let client = HttpClient::new().context("no certificate authorities")?;
     let auth_token = token_file::follow(&mut lifecycle, "auth token", config.peers.auth_token);
@@ -47,7 +51,8 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
     let orders = OrdersClient::new(client.clone(), &config.order_url, order_token)
         .context("ORDER_SERVICE_URL")?;
     let email = SesSender::connect(&config.ses_region, &config.ses_from).await;
-    let sms = TwilioSender::new(client, &config.twilio_url, &config.twilio).context("TWILIO_AUTH_TOKEN")?;
+    let sms = TwilioSender::new(client, &config.twilio_url, &config.twilio)
+        .context("TWILIO_AUTH_TOKEN")?;
 
     let store = Arc::new(PgNotificationStore::new(database.pool));
     let notifier = Notifier {

@@ -33,14 +33,21 @@ impl Readiness for Needs {
 pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
     let metrics = start(&config.http)?;
     let listener = listen(&config.http).await?;
-    let database = Database::open(&config.http, Schema::Orders, "shopflow orders")?;
-    let publisher = Arc::new(AmqpPublisher::new(config.peers.rabbitmq_url.expose().to_owned()));
-    let needs = Needs { database: database.clone(), publisher: publisher.clone() };
+    let database = Database::open(&config.http, "shopflow orders")?;
+    let publisher = Arc::new(AmqpPublisher::new(
+        config.peers.rabbitmq_url.expose().to_owned(),
+    ));
+    let needs = Needs {
+        database: database.clone(),
+        publisher: publisher.clone(),
+    };
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
+    database.keep_up_to_date(&mut lifecycle, Schema::Orders);
 
     let token = token_file::follow(&mut lifecycle, "auth token", config.peers.auth_token);
     let client = HttpClient::new().context("no certificate authorities")?;
-    let verifier = AuthClient::new(client, &config.peers.auth_url, token).context("AUTH_SERVICE_URL")?;
+    let verifier =
+        AuthClient::new(client, &config.peers.auth_url, token).context("AUTH_SERVICE_URL")?;
 
     let wake = RelayWake::default();
     let relay = Relay {

@@ -27,7 +27,10 @@ pub(crate) fn follow(lifecycle: &mut Lifecycle, name: &'static str, token: Secre
 async fn look(file: PathBuf, sender: watch::Sender<SecretString>, mut done: watch::Receiver<bool>) {
     let path = file.display().to_string();
     let mut readable = true;
-    while tokio::time::timeout(LOOK, done.wait_for(|done| *done)).await.is_err() {
+    while tokio::time::timeout(LOOK, done.wait_for(|done| *done))
+        .await
+        .is_err()
+    {
         let read = tokio::fs::read_to_string(&file).await;
         match read.as_deref().map(str::trim) {
             Ok(token) if !token.is_empty() => {
@@ -46,7 +49,10 @@ async fn look(file: PathBuf, sender: watch::Sender<SecretString>, mut done: watc
             // A file that is being replaced may be away or empty for a moment.
             _ if readable => {
                 readable = false;
-                tracing::warn!(path, "service token file cannot be read; keeping the last token");
+                tracing::warn!(
+                    path,
+                    "service token file cannot be read; keeping the last token"
+                );
             }
             _ => {}
         }

@@ -65,7 +65,10 @@ impl Worker {
         async {
             let settle = self.handle(queue, &received, &hop).await;
             if let Err(error) = self.settle(&received, settle).await {
-                tracing::warn!(error = core_kernel::chain(&*error), "delivery not settled; it comes again");
+                tracing::warn!(
+                    error = core_kernel::chain(&*error),
+                    "delivery not settled; it comes again"
+                );
             }
         }
         .instrument(span)
@@ -78,13 +81,21 @@ impl Worker {
         let mut wait = MIN_WAIT;
         let mut again = received.redelivered || hop.republished;
         loop {
-            let delivery = Delivery { body: &received.data, attempt: hop.attempt, again };
+            let delivery = Delivery {
+                body: &received.data,
+                attempt: hop.attempt,
+                again,
+            };
             let outcome = self.notifier.handle(delivery, &hop.context).await;
             count(queue, &outcome);
             let reason = match outcome {
                 Outcome::Done => return Settle::Ack,
                 Outcome::Retry { after, reason } => {
-                    tracing::warn!(reason, after_seconds = after.as_secs(), "event failed; trying again");
+                    tracing::warn!(
+                        reason,
+                        after_seconds = after.as_secs(),
+                        "event failed; trying again"
+                    );
                     let copy = for_retry(properties, hop, hop.attempt + 1, Some(self.clock.now()));
                     return Settle::Move(waiting(queue, after.as_secs(), copy, received));
                 }
@@ -92,7 +103,11 @@ impl Worker {
                     let copy = for_retry(properties, hop, hop.attempt, None);
                     return Settle::Move(waiting(queue, 1, copy, received));
                 }
-                Outcome::Dead { class, reason, channels } => {
+                Outcome::Dead {
+                    class,
+                    reason,
+                    channels,
+                } => {
                     tracing::error!(class, reason, "event dead-lettered");
                     let now = self.clock.now();
                     let copy = for_dead_letter(properties, hop, class, &reason, &channels, now);
@@ -127,8 +142,13 @@ impl Worker {
                 let dead = message.exchange == DEAD_LETTERS;
                 match self.publish(message).await {
                     Err(error) if dead => {
-                        tracing::error!(error = core_kernel::chain(&*error), "dead letter not confirmed; leaving it to the broker");
-                        received.reject(BasicRejectOptions { requeue: false }).await?;
+                        tracing::error!(
+                            error = core_kernel::chain(&*error),
+                            "dead letter not confirmed; leaving it to the broker"
+                        );
+                        received
+                            .reject(BasicRejectOptions { requeue: false })
+                            .await?;
                         return Ok(());
                     }
                     moved => moved,
@@ -138,7 +158,10 @@ impl Worker {
         if let Err(error) = moved {
             tokio::time::sleep(RETURN_PAUSE).await;
             received
-                .nack(BasicNackOptions { requeue: true, multiple: false })
+                .nack(BasicNackOptions {
+                    requeue: true,
+                    multiple: false,
+                })
                 .await?;
             return Err(error);
         }
@@ -162,7 +185,12 @@ impl Worker {
     }
 }
 
-fn waiting(queue: WorkQueue, seconds: u64, properties: BasicProperties, received: &Received) -> Message {
+fn waiting(
+    queue: WorkQueue,
+    seconds: u64,
+    properties: BasicProperties,
+    received: &Received,
+) -> Message {
     Message {
         exchange: RETRY,
         routing_key: queue.wait_queue(seconds),

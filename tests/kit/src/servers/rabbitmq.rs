@@ -125,6 +125,9 @@ impl PrivateRabbitMq {
     }
 
     /// Ends the broker with SIGKILL, and waits until it is gone.
+    ///
+    /// Confirmed messages survive, in durable queues, but RabbitMQ may have forgotten the bindings
+    /// made in the last three seconds or so. Whoever needs them has to make them again.
     pub fn kill(&mut self) {
         self.native.kill();
     }

@@ -14,16 +14,28 @@ use std::time::{Duration, Instant};
 pub struct Tap {
     vhost: Vhost,
     queue: String,
+    exchange: String,
+    routing_key: String,
     channel: Option<Channel>,
 }
 
 impl Tap {
-    pub(super) fn new(vhost: Vhost, queue: String) -> Self {
+    pub(super) fn new(vhost: Vhost, queue: String, exchange: &str, routing_key: &str) -> Self {
         Self {
             vhost,
             queue,
+            exchange: exchange.to_owned(),
+            routing_key: routing_key.to_owned(),
             channel: None,
         }
+    }
+
+    /// Binds it once more, as is needed after a broker was killed: RabbitMQ writes a binding to disk
+    /// only some seconds after it has said that it exists.
+    pub async fn bind_again(&self) {
+        self.vhost
+            .bind(&self.exchange, &self.queue, &self.routing_key)
+            .await;
     }
 
     /// The next message, or nothing if none comes within `timeout`. A broker that is down

@@ -231,8 +231,9 @@ impl Vhost {
         // Durable and not exclusive, so that it survives a restart of the broker.
         let queue = unique_name("tap");
         self.declare_queue(&queue, &[]).await;
-        self.bind(exchange, &queue, routing_key).await;
-        Tap::new(self.clone(), queue)
+        let tap = Tap::new(self.clone(), queue, exchange, routing_key);
+        tap.bind_again().await;
+        tap
     }
 
     async fn manage(&self, method: &str, path: &str, body: &Value) {

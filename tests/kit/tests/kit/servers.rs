@@ -125,6 +125,7 @@ async fn a_killed_rabbitmq_keeps_its_messages() {
     broker.kill();
     assert!(tokio::net::TcpStream::connect(broker.addr()).await.is_err());
     broker.start().await;
+    tap.bind_again().await;
     vhost
         .publish("amq.topic", "k", "1", Some("after"), None, &[])
         .await;

@@ -1,0 +1,236 @@
+//! Contract §2: accounts, logins and tokens.
+
+use serde_json::{Value, json};
+use shopflow_testkit::Response;
+use sqlx::AssertSqlSafe;
+
+use crate::world::{AUTH, PASSWORD, World, assert_problem, service_token};
+
+fn registration(email: &str) -> Value {
+    json!({ "email": email, "password": PASSWORD, "first_name": "Jane", "last_name": "Doe" })
+}
+
+async fn refresh(world: &World, token: &str) -> Response {
+    world.auth.post("/auth/refresh", &json!({ "refresh_token": token })).await
+}
+
+async fn validate(world: &World, token: &str) -> Response {
+    world.auth.with_token(token).post("/auth/validate", &Value::Null).await
+}
+
+#[tokio::test]
+async fn a_registration_is_normalized_and_takes_no_role() {
+    let world = World::start().await;
+    let mut body = registration("  Jane.Doe@Example.COM ");
+    body["first_name"] = json!("  Jane ");
+    body["role"] = json!("admin");
+    body["is_active"] = json!(false);
+    let made = world.auth.post("/auth/register", &body).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let made = made.json();
+    assert_eq!(made["email"], "jane.doe@example.com");
+    assert_eq!(made["first_name"], "Jane");
+    assert_eq!(made["phone"], Value::Null);
+    assert_eq!(made["role"], "customer");
+    let at = made["created_at"].as_str().unwrap();
+    assert!(at.len() == 24 && at.ends_with('Z') && at.as_bytes()[19] == b'.', "{at}");
+    assert_eq!(made.as_object().unwrap().len(), 7, "{made}");
+
+    let again = world.auth.post("/auth/register", &registration("JANE.DOE@example.com")).await;
+    assert_problem(&again, 409, "email_taken");
+    let hash = "SELECT count(*) FROM users WHERE password_hash LIKE '$scrypt$ln=14,r=8,p=5$%'";
+    assert_eq!(world.count(hash).await, 1);
+}
+
+#[tokio::test]
+async fn all_faults_of_a_registration_come_together() {
+    let world = World::start().await;
+    let body = json!({ "email": "jane", "password": "short", "first_name": " ", "phone": "0155512345" });
+    let answer = world.auth.post("/auth/register", &body).await;
+    assert_problem(&answer, 400, "validation_failed");
+    let faults = answer.json()["errors"].clone();
+    let pointers: Vec<_> = faults.as_array().unwrap().iter().map(|f| f["pointer"].clone()).collect();
+    let all = ["/email", "/password", "/first_name", "/last_name", "/phone"];
+    assert_eq!(Value::from(pointers), json!(all));
+    assert!(!answer.text().contains("short"), "a password is never echoed");
+}
+
+#[tokio::test]
+async fn unknown_email_and_wrong_password_answer_alike() {
+    let world = World::start().await;
+    world.customer("jane").await;
+    let login = async |email: &str| {
+        let body = json!({ "email": email, "password": "Wr0ng!Passw0rd" });
+        let answer = world.auth.post("/auth/login", &body).await;
+        assert_problem(&answer, 401, "invalid_credentials");
+        let mut problem = answer.json();
+        problem.as_object_mut().unwrap().remove("request_id");
+        problem
+    };
+    assert_eq!(login("jane@example.com").await, login("nobody@example.com").await);
+    assert_eq!(login("no email at all").await, login("nobody@example.com").await);
+    let missing = world.auth.post("/auth/login", &json!({ "email": 7 })).await;
+    assert_problem(&missing, 400, "validation_failed");
+    assert_eq!(missing.json()["errors"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_deactivated_account_is_told_so_only_by_its_right_password() {
+    let world = World::start().await;
+    let jane = world.customer("jane").await;
+    let mut sql = world.sql().await;
+    sqlx::query("UPDATE users SET is_active = false").execute(&mut sql).await.unwrap();
+    let login = async |password: &str| {
+        let body = json!({ "email": jane.email, "password": password });
+        world.auth.post("/auth/login", &body).await
+    };
+    assert_problem(&login(PASSWORD).await, 403, "account_deactivated");
+    assert_problem(&login("Wr0ng!Passw0rd").await, 401, "invalid_credentials");
+    assert_problem(&validate(&world, &jane.access).await, 401, "invalid_token");
+    assert_problem(&refresh(&world, &jane.refresh).await, 401, "invalid_token");
+}
+
+#[tokio::test]
+async fn a_login_gives_a_pair_that_nobody_may_keep() {
+    let world = World::start().await;
+    let jane = world.customer("jane").await;
+    let body = json!({ "email": " JANE@example.com", "password": PASSWORD });
+    let answer = world.auth.post("/auth/login", &body).await;
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let pair = answer.json();
+    assert_eq!((&pair["token_type"], &pair["expires_in"]), (&json!("Bearer"), &json!(3600)));
+    let valid = validate(&world, pair["access_token"].as_str().unwrap()).await;
+    let user = json!({ "id": jane.id, "email": "jane@example.com", "role": "customer" });
+    assert_eq!(valid.json(), json!({ "valid": true, "user": user }));
+    // Neither token stands in for the other.
+    let (access, refresh_token) = (&jane.access, &jane.refresh);
+    assert_problem(&validate(&world, refresh_token).await, 401, "invalid_token");
+    assert_problem(&refresh(&world, access).await, 401, "invalid_token");
+}
+
+#[tokio::test]
+async fn a_service_token_is_valid_and_names_its_service() {
+    let world = World::start().await;
+    let valid = validate(&world, &service_token("notification-service")).await;
+    let user = json!({ "id": "notification-service", "email": null, "role": "service" });
+    assert_eq!(valid.json(), json!({ "valid": true, "user": user }));
+}
+
+#[tokio::test]
+async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() {
+    let world = World::start().await;
+    let jane = world.customer("jane").await;
+    let other = world.login(&jane.email).await;
+    let first = refresh(&world, &jane.refresh).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    let next = first.json();
+    assert_eq!(validate(&world, next["access_token"].as_str().unwrap()).await.status, 200);
+
+    assert_problem(&refresh(&world, &jane.refresh).await, 401, "invalid_token");
+    for access in [&jane.access, next["access_token"].as_str().unwrap()] {
+        assert_problem(&validate(&world, access).await, 401, "invalid_token");
+    }
+    let child = next["refresh_token"].as_str().unwrap();
+    assert_problem(&refresh(&world, child).await, 401, "invalid_token");
+    assert_eq!(validate(&world, &other.access).await.status, 200, "another session goes on");
+
+    for (body, status, code) in [
+        (json!({}), 400, "validation_failed"),
+        (json!({ "refresh_token": 7 }), 400, "validation_failed"),
+        (json!({ "refresh_token": "" }), 401, "invalid_token"),
+        (json!({ "refresh_token": "x.y.z" }), 401, "invalid_token"),
+    ] {
+        assert_problem(&world.auth.post("/auth/refresh", &body).await, status, code);
+    }
+}
+
+#[tokio::test]
+async fn within_the_grace_a_used_refresh_token_gets_a_working_pair() {
+    let grace = ("REFRESH_REUSE_GRACE_SECONDS", "60".to_owned());
+    let world = World::start_with(|setup| setup.extra.push(grace)).await;
+    let jane = world.customer("jane").await;
+    for _ in 0..3 {
+        let pair = refresh(&world, &jane.refresh).await;
+        assert_eq!(pair.status, 200, "{}", pair.text());
+        let access = pair.json()["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(validate(&world, &access).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_profile_is_for_its_owner_admins_and_services() {
+    let world = World::start().await;
+    let (jane, joe) = (world.customer("jane").await, world.customer("joe").await);
+    let admin = world.admin().await;
+    let get = async |token: &str, id: &str| {
+        world.auth.with_token(token).get(&format!("/auth/users/{id}")).await
+    };
+    let own = get(&jane.access, &jane.id.to_uppercase()).await.json();
+    assert_eq!(own["id"], jane.id);
+    assert_eq!(own["phone"], "+15551234567");
+    assert_eq!(own["is_active"], true);
+    assert_eq!(own.as_object().unwrap().len(), 9, "{own}");
+    for token in [&admin.access, &service_token("notification-service")] {
+        assert_eq!(get(token, &jane.id).await.json(), own);
+        let nobody = "00000000-0000-4000-8000-000000000000";
+        assert_problem(&get(token, nobody).await, 404, "not_found");
+        assert_problem(&get(token, "no-uuid").await, 404, "not_found");
+    }
+    assert_problem(&get(&jane.access, &joe.id).await, 403, "forbidden");
+    let nobody = "00000000-0000-4000-8000-000000000000";
+    assert_problem(&get(&jane.access, nobody).await, 403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_bcrypt_hash_made_elsewhere_logs_in_and_becomes_scrypt() {
+    let world = World::start().await;
+    let jane = world.customer("jane").await;
+    // bcrypt of PASSWORD with cost 4, in the three spellings there are.
+    for version in ["2a", "2b", "2y"] {
+        let hash = bcrypt::hash_with_result(PASSWORD, 4).unwrap().to_string();
+        let hash = hash.replacen("$2b$", &format!("${version}$"), 1);
+        let plant = format!("UPDATE users SET password_hash = '{hash}'");
+        sqlx::query(AssertSqlSafe(plant)).execute(&mut world.sql().await).await.unwrap();
+        world.login(&jane.email).await;
+        let renewed = "SELECT count(*) FROM users WHERE password_hash LIKE '$scrypt$%'";
+        assert_eq!(world.count(renewed).await, 1, "{version}");
+        world.login(&jane.email).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_secret_logs_nobody_out() {
+    let mut world = World::start().await;
+    let jane = world.customer("jane").await;
+    let service = service_token("notification-service");
+    world.setup.extra.push(("JWT_SECRET", "another secret of 32 bytes or more, newer".into()));
+    world.setup.extra.push(("JWT_SECRET_PREVIOUS", format!("{},", crate::world::JWT_SECRET)));
+    world.crash(AUTH).await;
+    world.wait_ready(AUTH).await;
+    assert_eq!(validate(&world, &jane.access).await.status, 200);
+    assert_eq!(validate(&world, &service).await.status, 200);
+    let pair = refresh(&world, &jane.refresh).await;
+    assert_eq!(pair.status, 200, "{}", pair.text());
+
+    world.setup.extra.retain(|(name, _)| *name != "JWT_SECRET_PREVIOUS");
+    world.crash(AUTH).await;
+    world.wait_ready(AUTH).await;
+    assert_problem(&validate(&world, &jane.access).await, 401, "invalid_token");
+    let access = pair.json()["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(validate(&world, &access).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_storm_of_logins_is_bounded_and_told_to_come_again() {
+    let wait = ("PASSWORD_HASH_MAX_WAIT_SECONDS", "0".to_owned());
+    let world = World::start_with(|setup| setup.extra.push(wait)).await;
+    let body = json!({ "email": "nobody@example.com", "password": "Wr0ng!Passw0rd" });
+    let logins = (0..30).map(|_| world.auth.post("/auth/login", &body));
+    let answers = futures_util::future::join_all(logins).await;
+    let busy = answers.iter().filter(|answer| answer.status == 503).count();
+    assert!(busy > 0 && busy < 30, "{busy} of 30 were turned away");
+    for answer in answers.iter().filter(|answer| answer.status == 503) {
+        assert_problem(answer, 503, "unavailable");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+}
