@@ -1,1 +1,78 @@
-//! 
+//! Between services: one golden example a call or event. The provider must produce it, the consumer
+//! must read it; so neither can change alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use core_notify::{Contact, Event, OrderDetails};
+use serde_json::Value;
+
+use crate::world::{SOON, World};
+
+fn golden(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/contracts").join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// The shape of a document: every field with the type of its value.
+fn shape(value: &Value, at: &str, found: &mut BTreeMap<String, &'static str>) {
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(items) => {
+            items.iter().for_each(|item| shape(item, &format!("{at}/*"), found));
+            "array"
+        }
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| shape(value, &format!("{at}/{name}"), found));
+            "object"
+        }
+    };
+    found.insert(at.to_owned(), kind);
+}
+
+#[track_caller]
+fn assert_same_shape(name: &str, produced: &Value) {
+    let (mut expected, mut actual) = (BTreeMap::new(), BTreeMap::new());
+    shape(&golden(name), "", &mut expected);
+    shape(produced, "", &mut actual);
+    assert_eq!(actual, expected, "{name}");
+}
+
+#[tokio::test]
+async fn providers_produce_what_the_contracts_show() {
+    let world = World::start().await;
+    let jane = world.customer("jane").await;
+    let admin = world.admin().await;
+    let mut tap = world.vhost.bind_tap("order.events", "#").await;
+    let validated = world.auth.with_token(&jane.access).post("/auth/validate", &Value::Null).await;
+    assert_same_shape("auth-validate.json", &validated.json());
+    let user = world.auth.with_token(&jane.access).get(&format!("/auth/users/{}", jane.id)).await;
+    assert_same_shape("auth-user.json", &user.json());
+    let order = world.place(&jane).await;
+    let id = order["id"].as_str().unwrap();
+    for to in ["confirmed", "shipped"] {
+        assert_eq!(world.transition(&admin, id, to).await.status, 200);
+    }
+    let shipped = world.orders.with_token(&jane.access).get(&format!("/orders/{id}")).await;
+    assert_same_shape("order.json", &shipped.json());
+    let events = tap.collect(2, SOON).await;
+    assert_same_shape("event-order-created.json", &events[0].json());
+    assert_same_shape("event-order-shipped.json", &events[1].json());
+}
+
+#[test]
+fn consumers_read_what_the_contracts_show() {
+    let order = golden("order.json").to_string();
+    let order: OrderDetails = serde_json::from_str(&order).unwrap();
+    assert_eq!(order.total_amount.to_string(), "112.97");
+    let contact: Contact = serde_json::from_value(golden("auth-user.json")).unwrap();
+    assert_eq!(contact.email, "jane.doe@example.com");
+    for name in ["event-order-created.json", "event-order-shipped.json"] {
+        let event = Event::parse(golden(name).to_string().as_bytes()).unwrap();
+        assert_eq!(event.order_id, order.id);
+    }
+}

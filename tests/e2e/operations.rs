@@ -1,1 +1,150 @@
-//! 
+//! What operators rely on: starting, stopping, settings, renewed tokens.
+
+use std::time::{Duration, Instant};
+
+use shopflow_testkit::{Process, Reply, wait_until};
+
+use crate::world::{AUTH, NOTIFY, ORDERS, SOON, World, run, service_token, shopflow};
+
+#[tokio::test]
+async fn a_stop_finishes_what_is_in_flight_and_ends_with_zero() {
+    let world = World::start().await;
+    let jane = world.customer("jane").await;
+    world.ses.set_default(Reply::Delay(Duration::from_secs(2)));
+    world.place(&jane).await;
+    wait_until("the mail is being sent", SOON, || async { world.ses.requests().len() == 1 }).await;
+
+    world.process(NOTIFY).terminate();
+    wait_until("it is not ready", SOON, || async {
+        let ready = world.notify.request(http::Method::GET, "/health/ready", &[], "").await;
+        ready.is_ok_and(|ready| ready.status == 503)
+    })
+    .await;
+    let status = world.process(NOTIFY).wait_exit(SOON).await.expect("it ends");
+    assert_eq!(status.code(), Some(0), "{}", world.process(NOTIFY).output());
+    assert_eq!(world.count("SELECT count(*) FROM notifications WHERE status = 'sent'").await, 2);
+    assert_eq!(world.vhost.queue_depth("notifications.order.created").await, Some(0));
+    for service in [AUTH, ORDERS] {
+        world.process(service).terminate();
+        let status = world.process(service).wait_exit(SOON).await.expect("it ends");
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+#[tokio::test]
+async fn a_stop_takes_no_longer_than_its_grace() {
+    let grace = ("SHUTDOWN_GRACE_SECONDS", "2".to_owned());
+    let world = World::start_with(|setup| setup.extra.push(grace)).await;
+    let jane = world.customer("jane").await;
+    world.ses.set_default(Reply::Hang);
+    world.place(&jane).await;
+    wait_until("the mail hangs", SOON, || async { world.ses.requests().len() == 1 }).await;
+    let begun = Instant::now();
+    world.process(NOTIFY).terminate();
+    let status = world.process(NOTIFY).wait_exit(SOON).await.expect("it ends");
+    assert_eq!(status.code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    wait_until("the message went back", SOON, || async {
+        world.vhost.queue_depth("notifications.order.created").await == Some(1)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_fault_of_the_settings_is_a_line_of_its_own_and_exit_code_two() {
+    let (code, output) = run(&["serve", "notify"], &[("PORT", "x"), ("LOG_FORMAT", "xml")]).await;
+    assert_eq!(code, Some(2));
+    let named: Vec<_> = output.lines().map(|line| line.split(": ").nth(1).unwrap()).collect();
+    assert_eq!(
+        named,
+        [
+            "AUTH_SERVICE_URL", "AUTH_SERVICE_TOKEN", "RABBITMQ_URL", "ORDER_SERVICE_URL",
+            "ORDER_SERVICE_TOKEN", "AWS_SES_REGION", "AWS_SES_FROM_EMAIL", "TWILIO_ACCOUNT_SID",
+            "TWILIO_AUTH_TOKEN", "TWILIO_FROM_NUMBER", "PORT", "LOG_FORMAT", "DATABASE_URL",
+        ]
+    );
+    for (name, value) in [
+        ("JWT_SECRET", "too short"),
+        ("JWT_SECRET_PREVIOUS", "too short"),
+        ("DATABASE_URL", "mysql://localhost/x"),
+        ("DATABASE_MAX_CONNECTIONS", "none"),
+        ("PASSWORD_SCRYPT_P", "1"),
+        ("LOG_LEVEL", "info,=x="),
+        ("BIND_ADDRESS", "localhost"),
+        ("MIGRATE_ON_START", "perhaps"),
+        ("SHUTDOWN_GRACE_SECONDS", "-1"),
+        ("JWT_SECRET_FILE", "/nowhere/secret"),
+    ] {
+        let mut env = vec![
+            ("DATABASE_URL", "postgres://localhost/x"),
+            ("JWT_SECRET", crate::world::JWT_SECRET),
+        ];
+        env.retain(|(known, _)| *known != name.trim_end_matches("_FILE"));
+        env.push((name, value));
+        let (code, output) = run(&["serve", "auth"], &env).await;
+        assert_eq!(code, Some(2), "{name}: {output}");
+        assert_eq!(output.lines().count(), 1, "{output}");
+        let known = name.trim_end_matches("_FILE").trim_end_matches("_P");
+        assert!(output.contains(known), "{output}");
+        assert!(!output.contains("too short"), "a secret is never shown: {output}");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told_and_ends_with_one() {
+    let world = World::start().await;
+    let second = Process::start(shopflow(), ["serve", "auth"], world.environment(AUTH));
+    let status = second.wait_exit(SOON).await.expect("it ends");
+    assert_eq!(status.code(), Some(1));
+    assert!(second.stderr().contains("cannot listen on"), "{}", second.stderr());
+}
+
+#[tokio::test]
+async fn a_service_token_is_renewed_from_its_file_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "an.expired.token\n").unwrap();
+    let path = file.to_str().unwrap().to_owned();
+    let mut world = World::start_with(|setup| {
+        setup.extra.push(("ORDER_SERVICE_TOKEN", String::new()));
+        setup.extra.push(("ORDER_SERVICE_TOKEN_FILE", path));
+    })
+    .await;
+    let jane = world.customer("jane").await;
+    world.place(&jane).await;
+    wait_until("the order cannot be read", SOON, || async {
+        world.process(NOTIFY).output().contains("waiting for a neighbour")
+    })
+    .await;
+    std::fs::write(&file, service_token("notification-service")).unwrap();
+    world.wait_notified(&jane, 2, "sent").await;
+    world.processes.clear();
+}
+
+#[tokio::test]
+async fn secrets_come_from_files_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::prepare(|_| ()).await;
+    for (name, file) in [
+        ("JWT_SECRET", "JWT_SECRET_FILE"),
+        ("DATABASE_URL", "DATABASE_URL_FILE"),
+        ("RABBITMQ_URL", "RABBITMQ_URL_FILE"),
+        ("TWILIO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN_FILE"),
+    ] {
+        let all: Vec<_> = [AUTH, ORDERS, NOTIFY].iter().flat_map(|s| world.environment(*s)).collect();
+        let value = &all.iter().find(|(known, _)| *known == name).unwrap().1;
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("{value}\n")).unwrap();
+        world.setup.extra.push((name, String::new()));
+        world.setup.extra.push((file, path.to_str().unwrap().to_owned()));
+    }
+    for service in [AUTH, ORDERS, NOTIFY] {
+        world.launch(service);
+    }
+    for service in [AUTH, ORDERS, NOTIFY] {
+        world.wait_ready(service).await;
+    }
+    let jane = world.customer("jane").await;
+    world.place(&jane).await;
+    world.wait_notified(&jane, 2, "sent").await;
+}

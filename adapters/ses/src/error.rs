@@ -23,15 +23,10 @@ pub(crate) fn classify(error: &SesError, recipient: &str) -> SendError {
         }
         // The request was written and something came back: it may have been taken.
         SdkError::ResponseError(_) => SendError::Unknown(reason(chain(error))),
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) if never_connected(error) => {
-            SendError::Away(reason(chain(error)))
-        }
-        SdkError::TimeoutError(_) => SendError::Unknown(reason(chain(error))),
-        // No credentials, say: nothing was sent, and it is not the message's fault.
-        SdkError::DispatchFailure(failure) if failure.is_other() || failure.is_user() => {
-            SendError::Away(reason(chain(error)))
-        }
-        SdkError::DispatchFailure(_) => SendError::Unknown(reason(chain(error))),
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => match reached(error) {
+            Reached::Nobody => SendError::Away(reason(chain(error))),
+            Reached::Perhaps => SendError::Unknown(reason(chain(error))),
+        },
         _ => SendError::Away(reason(chain(error))),
     }
 }
@@ -57,18 +52,32 @@ fn by_code(code: &str, status: u16) -> fn(String) -> SendError {
     }
 }
 
-/// Whether the request certainly never left: no connection could be made.
-fn never_connected(error: &SesError) -> bool {
+/// How far a request without an answer came.
+enum Reached {
+    /// It certainly never left: no connection, or no credentials to sign it with.
+    Nobody,
+    /// It may have been taken.
+    Perhaps,
+}
+
+fn reached(error: &SesError) -> Reached {
     let mut source: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = source {
         if let Some(client) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
-            return client.is_connect();
+            return match client.is_connect() {
+                true => Reached::Nobody,
+                false => Reached::Perhaps,
+            };
         }
         // The SDK's connect timeout has a type of its own that it does not export.
         if error.to_string().starts_with("HTTP connect timeout") {
-            return true;
+            return Reached::Nobody;
         }
         source = error.source();
     }
-    false
+    // Nothing of HTTP in it: the attempt's own time limit, or something before the request.
+    match error {
+        SdkError::TimeoutError(_) => Reached::Perhaps,
+        _ => Reached::Nobody,
+    }
 }

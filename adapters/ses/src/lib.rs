@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::retry::RetryConfig;
 use aws_sdk_sesv2::error::BuildError;
@@ -31,9 +31,17 @@ pub struct SesSender {
 }
 
 impl SesSender {
-    /// A sender in `region`, from address `from`. Credentials and, for tests and proxies, another
-    /// endpoint come from the standard `AWS_*` variables.
+    /// A sender in `region`, from address `from`. Credentials and, for proxies, another endpoint
+    /// come from the standard `AWS_*` variables.
     pub async fn connect(region: &str, from: &str) -> Self {
+        let region = Region::new(region.to_owned());
+        let loader = aws_config::defaults(BehaviorVersion::latest()).region(region);
+        Self::from_loader(loader, from).await
+    }
+
+    /// A sender from address `from` with the region, credentials and endpoint that `loader` finds.
+    /// Time limits and retries are ours all the same.
+    pub async fn from_loader(loader: ConfigLoader, from: &str) -> Self {
         let http = Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
@@ -41,9 +49,8 @@ impl SesSender {
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_timeout(ATTEMPT_TIMEOUT)
             .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
+        let config = loader
             .http_client(http)
-            .region(Region::new(region.to_owned()))
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
             .load()

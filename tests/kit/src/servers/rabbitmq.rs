@@ -135,7 +135,7 @@ impl PrivateRabbitMq {
     /// Starts it after [`PrivateRabbitMq::kill`], with the data it had; takes about five seconds.
     pub async fn start(&mut self) {
         self.native
-            .start()
+            .restart()
             .await
             .unwrap_or_else(|error| panic!("{error:#}"));
     }

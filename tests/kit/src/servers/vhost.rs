@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{Client, process::unique_name, runtime::runtime};
 use anyhow::{Context, Result, ensure};
+use http::Method;
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind,
     options::{
@@ -237,20 +238,17 @@ impl Vhost {
     }
 
     async fn manage(&self, method: &str, path: &str, body: &Value) {
-        let method = method.parse().expect("a method of our own");
+        let method: Method = method.parse().expect("a method of our own");
         let json = [("content-type", "application/json")];
-        let answer = must(
-            self.0
-                .management
-                .request(method, path, &json, body.to_string())
-                .await,
-        );
-        assert!(
-            answer.status < 300,
-            "{path}: {} {}",
-            answer.status,
-            answer.text()
-        );
+        let management = self.management();
+        let send = || management.request(method.clone(), path, &json, body.to_string());
+        let answer = match send().await {
+            Ok(answer) => answer,
+            // A broker that had only just booted was seen to hang up. All of these may be repeated.
+            Err(_) => must(send().await),
+        };
+        let (status, text) = (answer.status, answer.text());
+        assert!(status < 300, "{path}: {status} {text}");
     }
 
     /// A new channel for each task, because an error closes the channel it came on.
