@@ -74,7 +74,7 @@ pub(crate) struct ServiceTokenArgs {
     #[arg(long)]
     pub(crate) subject: String,
     /// How long it is valid, such as 90m or 24h
-    #[arg(long, default_value = "24h")]
+    #[arg(long, default_value = "24h", allow_hyphen_values = true)]
     pub(crate) ttl: String,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,

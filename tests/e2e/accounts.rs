@@ -4,18 +4,25 @@ use serde_json::{Value, json};
 use shopflow_testkit::Response;
 use sqlx::AssertSqlSafe;
 
-use crate::world::{AUTH, PASSWORD, World, assert_problem, service_token};
+use crate::world::{AUTH, PASSWORD, World, assert_problem};
 
 fn registration(email: &str) -> Value {
     json!({ "email": email, "password": PASSWORD, "first_name": "Jane", "last_name": "Doe" })
 }
 
 async fn refresh(world: &World, token: &str) -> Response {
-    world.auth.post("/auth/refresh", &json!({ "refresh_token": token })).await
+    world
+        .auth
+        .post("/auth/refresh", &json!({ "refresh_token": token }))
+        .await
 }
 
 async fn validate(world: &World, token: &str) -> Response {
-    world.auth.with_token(token).post("/auth/validate", &Value::Null).await
+    world
+        .auth
+        .with_token(token)
+        .post("/auth/validate", &Value::Null)
+        .await
 }
 
 #[tokio::test]
@@ -33,10 +40,16 @@ async fn a_registration_is_normalized_and_takes_no_role() {
     assert_eq!(made["phone"], Value::Null);
     assert_eq!(made["role"], "customer");
     let at = made["created_at"].as_str().unwrap();
-    assert!(at.len() == 24 && at.ends_with('Z') && at.as_bytes()[19] == b'.', "{at}");
+    assert!(
+        at.len() == 24 && at.ends_with('Z') && at.as_bytes()[19] == b'.',
+        "{at}"
+    );
     assert_eq!(made.as_object().unwrap().len(), 7, "{made}");
 
-    let again = world.auth.post("/auth/register", &registration("JANE.DOE@example.com")).await;
+    let again = world
+        .auth
+        .post("/auth/register", &registration("JANE.DOE@example.com"))
+        .await;
     assert_problem(&again, 409, "email_taken");
     let hash = "SELECT count(*) FROM users WHERE password_hash LIKE '$scrypt$ln=14,r=8,p=5$%'";
     assert_eq!(world.count(hash).await, 1);
@@ -45,14 +58,23 @@ async fn a_registration_is_normalized_and_takes_no_role() {
 #[tokio::test]
 async fn all_faults_of_a_registration_come_together() {
     let world = World::start().await;
-    let body = json!({ "email": "jane", "password": "short", "first_name": " ", "phone": "0155512345" });
+    let body =
+        json!({ "email": "jane", "password": "short", "first_name": " ", "phone": "0155512345" });
     let answer = world.auth.post("/auth/register", &body).await;
     assert_problem(&answer, 400, "validation_failed");
     let faults = answer.json()["errors"].clone();
-    let pointers: Vec<_> = faults.as_array().unwrap().iter().map(|f| f["pointer"].clone()).collect();
+    let pointers: Vec<_> = faults
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["pointer"].clone())
+        .collect();
     let all = ["/email", "/password", "/first_name", "/last_name", "/phone"];
     assert_eq!(Value::from(pointers), json!(all));
-    assert!(!answer.text().contains("short"), "a password is never echoed");
+    assert!(
+        !answer.text().contains("short"),
+        "a password is never echoed"
+    );
 }
 
 #[tokio::test]
@@ -67,8 +89,14 @@ async fn unknown_email_and_wrong_password_answer_alike() {
         problem.as_object_mut().unwrap().remove("request_id");
         problem
     };
-    assert_eq!(login("jane@example.com").await, login("nobody@example.com").await);
-    assert_eq!(login("no email at all").await, login("nobody@example.com").await);
+    assert_eq!(
+        login("jane@example.com").await,
+        login("nobody@example.com").await
+    );
+    assert_eq!(
+        login("no email at all").await,
+        login("nobody@example.com").await
+    );
     let missing = world.auth.post("/auth/login", &json!({ "email": 7 })).await;
     assert_problem(&missing, 400, "validation_failed");
     assert_eq!(missing.json()["errors"].as_array().unwrap().len(), 2);
@@ -79,7 +107,10 @@ async fn a_deactivated_account_is_told_so_only_by_its_right_password() {
     let world = World::start().await;
     let jane = world.customer("jane").await;
     let mut sql = world.sql().await;
-    sqlx::query("UPDATE users SET is_active = false").execute(&mut sql).await.unwrap();
+    sqlx::query("UPDATE users SET is_active = false")
+        .execute(&mut sql)
+        .await
+        .unwrap();
     let login = async |password: &str| {
         let body = json!({ "email": jane.email, "password": password });
         world.auth.post("/auth/login", &body).await
@@ -98,7 +129,10 @@ async fn a_login_gives_a_pair_that_nobody_may_keep() {
     let answer = world.auth.post("/auth/login", &body).await;
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let pair = answer.json();
-    assert_eq!((&pair["token_type"], &pair["expires_in"]), (&json!("Bearer"), &json!(3600)));
+    assert_eq!(
+        (&pair["token_type"], &pair["expires_in"]),
+        (&json!("Bearer"), &json!(3600))
+    );
     let valid = validate(&world, pair["access_token"].as_str().unwrap()).await;
     let user = json!({ "id": jane.id, "email": "jane@example.com", "role": "customer" });
     assert_eq!(valid.json(), json!({ "valid": true, "user": user }));
@@ -111,7 +145,7 @@ async fn a_login_gives_a_pair_that_nobody_may_keep() {
 #[tokio::test]
 async fn a_service_token_is_valid_and_names_its_service() {
     let world = World::start().await;
-    let valid = validate(&world, &service_token("notification-service")).await;
+    let valid = validate(&world, &world.service_token("notification-service")).await;
     let user = json!({ "id": "notification-service", "email": null, "role": "service" });
     assert_eq!(valid.json(), json!({ "valid": true, "user": user }));
 }
@@ -124,7 +158,12 @@ async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() {
     let first = refresh(&world, &jane.refresh).await;
     assert_eq!(first.status, 200, "{}", first.text());
     let next = first.json();
-    assert_eq!(validate(&world, next["access_token"].as_str().unwrap()).await.status, 200);
+    assert_eq!(
+        validate(&world, next["access_token"].as_str().unwrap())
+            .await
+            .status,
+        200
+    );
 
     assert_problem(&refresh(&world, &jane.refresh).await, 401, "invalid_token");
     for access in [&jane.access, next["access_token"].as_str().unwrap()] {
@@ -132,7 +171,11 @@ async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() {
     }
     let child = next["refresh_token"].as_str().unwrap();
     assert_problem(&refresh(&world, child).await, 401, "invalid_token");
-    assert_eq!(validate(&world, &other.access).await.status, 200, "another session goes on");
+    assert_eq!(
+        validate(&world, &other.access).await.status,
+        200,
+        "another session goes on"
+    );
 
     for (body, status, code) in [
         (json!({}), 400, "validation_failed"),
@@ -163,14 +206,18 @@ async fn a_profile_is_for_its_owner_admins_and_services() {
     let (jane, joe) = (world.customer("jane").await, world.customer("joe").await);
     let admin = world.admin().await;
     let get = async |token: &str, id: &str| {
-        world.auth.with_token(token).get(&format!("/auth/users/{id}")).await
+        world
+            .auth
+            .with_token(token)
+            .get(&format!("/auth/users/{id}"))
+            .await
     };
     let own = get(&jane.access, &jane.id.to_uppercase()).await.json();
     assert_eq!(own["id"], jane.id);
     assert_eq!(own["phone"], "+15551234567");
     assert_eq!(own["is_active"], true);
     assert_eq!(own.as_object().unwrap().len(), 9, "{own}");
-    for token in [&admin.access, &service_token("notification-service")] {
+    for token in [&admin.access, &world.service_token("notification-service")] {
         assert_eq!(get(token, &jane.id).await.json(), own);
         let nobody = "00000000-0000-4000-8000-000000000000";
         assert_problem(&get(token, nobody).await, 404, "not_found");
@@ -190,7 +237,10 @@ async fn a_bcrypt_hash_made_elsewhere_logs_in_and_becomes_scrypt() {
         let hash = bcrypt::hash_with_result(PASSWORD, 4).unwrap().to_string();
         let hash = hash.replacen("$2b$", &format!("${version}$"), 1);
         let plant = format!("UPDATE users SET password_hash = '{hash}'");
-        sqlx::query(AssertSqlSafe(plant)).execute(&mut world.sql().await).await.unwrap();
+        sqlx::query(AssertSqlSafe(plant))
+            .execute(&mut world.sql().await)
+            .await
+            .unwrap();
         world.login(&jane.email).await;
         let renewed = "SELECT count(*) FROM users WHERE password_hash LIKE '$scrypt$%'";
         assert_eq!(world.count(renewed).await, 1, "{version}");
@@ -202,9 +252,15 @@ async fn a_bcrypt_hash_made_elsewhere_logs_in_and_becomes_scrypt() {
 async fn a_rotated_secret_logs_nobody_out() {
     let mut world = World::start().await;
     let jane = world.customer("jane").await;
-    let service = service_token("notification-service");
-    world.setup.extra.push(("JWT_SECRET", "another secret of 32 bytes or more, newer".into()));
-    world.setup.extra.push(("JWT_SECRET_PREVIOUS", format!("{},", crate::world::JWT_SECRET)));
+    let service = world.service_token("notification-service");
+    world.setup.extra.push((
+        "JWT_SECRET",
+        "another secret of 32 bytes or more, newer".into(),
+    ));
+    world.setup.extra.push((
+        "JWT_SECRET_PREVIOUS",
+        format!("{},", crate::world::JWT_SECRET),
+    ));
     world.crash(AUTH).await;
     world.wait_ready(AUTH).await;
     assert_eq!(validate(&world, &jane.access).await.status, 200);
@@ -212,7 +268,10 @@ async fn a_rotated_secret_logs_nobody_out() {
     let pair = refresh(&world, &jane.refresh).await;
     assert_eq!(pair.status, 200, "{}", pair.text());
 
-    world.setup.extra.retain(|(name, _)| *name != "JWT_SECRET_PREVIOUS");
+    world
+        .setup
+        .extra
+        .retain(|(name, _)| *name != "JWT_SECRET_PREVIOUS");
     world.crash(AUTH).await;
     world.wait_ready(AUTH).await;
     assert_problem(&validate(&world, &jane.access).await, 401, "invalid_token");

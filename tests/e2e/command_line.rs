@@ -2,14 +2,17 @@
 
 use shopflow_testkit::postgres;
 
-use crate::world::{JWT_SECRET, World, run};
+use crate::world::{JWT_SECRET, PASSWORD, World, run};
 
 #[tokio::test]
 async fn migrate_brings_a_database_up_to_date_as_often_as_one_likes() {
     let url = postgres().await.database().await;
     for service in ["auth", "orders", "notify", "auth"] {
         let (code, output) = run(&["migrate", service], &[("DATABASE_URL", &url)]).await;
-        assert_eq!((code, output.trim()), (Some(0), &*format!("{service}: the database is up to date")));
+        assert_eq!(
+            (code, output.trim()),
+            (Some(0), &*format!("{service}: the database is up to date"))
+        );
     }
     let flag = run(&["migrate", "auth", "--database-url", &url], &[]).await;
     assert_eq!(flag.0, Some(0), "{}", flag.1);
@@ -18,21 +21,43 @@ async fn migrate_brings_a_database_up_to_date_as_often_as_one_likes() {
 #[tokio::test]
 async fn an_admin_is_made_once_and_its_password_has_rules() {
     let world = World::start().await;
-    assert_eq!(world.create_admin("Admin@Example.com").await.0, Some(0));
-    assert_eq!(world.count("SELECT count(*) FROM users WHERE role = 'admin' AND email = 'admin@example.com'").await, 1);
-    let (code, output) = world.create_admin("admin@example.com").await;
+    assert_eq!(
+        world.create_admin("Admin@Example.com", PASSWORD).await.0,
+        Some(0)
+    );
+    assert_eq!(
+        world
+            .count(
+                "SELECT count(*) FROM users WHERE role = 'admin' AND email = 'admin@example.com'"
+            )
+            .await,
+        1
+    );
+    let (code, output) = world.create_admin("admin@example.com", PASSWORD).await;
     assert_eq!(code, Some(1));
     assert!(output.contains("exists already"), "{output}");
-    let (code, output) = world.create_admin("no email").await;
+    let (code, output) = world.create_admin("no email", PASSWORD).await;
     assert_eq!(code, Some(2));
     assert_eq!(output, "error: --email: must be a valid email address\n");
 
-    let args = ["users", "create-admin", "--email", "b@example.com", "--first-name", "B", "--last-name", "B"];
+    let args = [
+        "users",
+        "create-admin",
+        "--email",
+        "b@example.com",
+        "--first-name",
+        "B",
+        "--last-name",
+        "B",
+    ];
     let url = world.setup.database_url.as_str();
     let weak = [("DATABASE_URL", url), ("SHOPFLOW_ADMIN_PASSWORD", "weak")];
     let (code, output) = run(&args, &weak).await;
     assert_eq!(code, Some(2));
-    assert!(output.contains("SHOPFLOW_ADMIN_PASSWORD") && !output.contains("weak"), "{output}");
+    assert!(
+        output.contains("SHOPFLOW_ADMIN_PASSWORD") && !output.contains("weak"),
+        "{output}"
+    );
     let (code, output) = run(&args, &[("DATABASE_URL", url)]).await;
     assert_eq!(code, Some(2), "no terminal to ask at: {output}");
 }
@@ -60,8 +85,15 @@ async fn wrong_usage_is_exit_code_two_with_a_suggestion() {
     let (code, output) = run(&["serv"], &[]).await;
     assert_eq!(code, Some(2));
     assert!(output.contains("serve"), "{output}");
-    let (code, output) = run(&["serve", "auth", "--help"], &[("JWT_SECRET", "s3cret-value")]).await;
+    let (code, output) = run(
+        &["serve", "auth", "--help"],
+        &[("JWT_SECRET", "s3cret-value")],
+    )
+    .await;
     assert_eq!(code, Some(0));
-    assert!(output.contains("--jwt-secret") && output.contains("JWT_SECRET"), "{output}");
+    assert!(
+        output.contains("--jwt-secret") && output.contains("JWT_SECRET"),
+        "{output}"
+    );
     assert!(!output.contains("s3cret-value"), "{output}");
 }

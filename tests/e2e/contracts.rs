@@ -10,7 +10,9 @@ use serde_json::Value;
 use crate::world::{SOON, World};
 
 fn golden(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/contracts").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/contracts")
+        .join(name);
     let text = std::fs::read_to_string(&path).unwrap();
     serde_json::from_str(&text).unwrap()
 }
@@ -23,11 +25,15 @@ fn shape(value: &Value, at: &str, found: &mut BTreeMap<String, &'static str>) {
         Value::Number(_) => "number",
         Value::String(_) => "string",
         Value::Array(items) => {
-            items.iter().for_each(|item| shape(item, &format!("{at}/*"), found));
+            items
+                .iter()
+                .for_each(|item| shape(item, &format!("{at}/*"), found));
             "array"
         }
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, value)| shape(value, &format!("{at}/{name}"), found));
+            fields
+                .iter()
+                .for_each(|(name, value)| shape(value, &format!("{at}/{name}"), found));
             "object"
         }
     };
@@ -48,16 +54,28 @@ async fn providers_produce_what_the_contracts_show() {
     let jane = world.customer("jane").await;
     let admin = world.admin().await;
     let mut tap = world.vhost.bind_tap("order.events", "#").await;
-    let validated = world.auth.with_token(&jane.access).post("/auth/validate", &Value::Null).await;
+    let validated = world
+        .auth
+        .with_token(&jane.access)
+        .post("/auth/validate", &Value::Null)
+        .await;
     assert_same_shape("auth-validate.json", &validated.json());
-    let user = world.auth.with_token(&jane.access).get(&format!("/auth/users/{}", jane.id)).await;
+    let user = world
+        .auth
+        .with_token(&jane.access)
+        .get(&format!("/auth/users/{}", jane.id))
+        .await;
     assert_same_shape("auth-user.json", &user.json());
     let order = world.place(&jane).await;
     let id = order["id"].as_str().unwrap();
     for to in ["confirmed", "shipped"] {
         assert_eq!(world.transition(&admin, id, to).await.status, 200);
     }
-    let shipped = world.orders.with_token(&jane.access).get(&format!("/orders/{id}")).await;
+    let shipped = world
+        .orders
+        .with_token(&jane.access)
+        .get(&format!("/orders/{id}"))
+        .await;
     assert_same_shape("order.json", &shipped.json());
     let events = tap.collect(2, SOON).await;
     assert_same_shape("event-order-created.json", &events[0].json());

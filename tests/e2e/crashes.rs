@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use shopflow_testkit::wait_until;
+use shopflow_testkit::{Service, wait_until};
 
 use crate::world::{AUTH, NOTIFY, ORDERS, Person, SOON, World};
 
@@ -12,15 +12,21 @@ const ORDERS_PLACED: usize = 200;
 
 /// Places orders one after the other until there are 200; a request without an answer is repeated,
 /// as a client would. Kills `victim` several times on the way.
-async fn place_through_crashes(world: &mut World, jane: &Person, victim: usize) -> usize {
+async fn place_through_crashes(world: &mut World, jane: &Person, victim: Service) -> usize {
     let mut placed = 0;
     let mut tries = 0;
     while placed < ORDERS_PLACED {
         let body = crate::world::new_order().to_string();
         let bearer = format!("Bearer {}", jane.access);
-        let headers = [("authorization", &*bearer), ("content-type", "application/json")];
+        let headers = [
+            ("authorization", &*bearer),
+            ("content-type", "application/json"),
+        ];
         let method = http::Method::POST;
-        let answer = world.orders.request(method, "/orders", &headers, body).await;
+        let answer = world
+            .orders
+            .request(method, "/orders", &headers, body)
+            .await;
         if answer.is_ok_and(|answer| answer.status == 201) {
             placed += 1;
         }
@@ -38,30 +44,68 @@ async fn place_through_crashes(world: &mut World, jane: &Person, victim: usize) 
 /// Waits until every event is published and every notification sent, then compares.
 async fn everything_arrived(world: &World, jane: &Person, placed: usize) {
     let waiting = "SELECT count(*) FROM order_outbox WHERE published_at IS NULL";
-    wait_until("the outbox is empty", SOON, || async { world.count(waiting).await == 0 }).await;
+    wait_until("the outbox is empty", SOON, || async {
+        world.count(waiting).await == 0
+    })
+    .await;
     let orders = world.count("SELECT count(*) FROM orders").await;
-    assert!(usize::try_from(orders).unwrap() >= placed, "{orders} of {placed} orders");
+    assert!(
+        usize::try_from(orders).unwrap() >= placed,
+        "{orders} of {placed} orders"
+    );
     let unsent = "SELECT count(*) FROM order_outbox o WHERE NOT EXISTS (
         SELECT 1 FROM notifications n
         WHERE n.event_id = o.event_id AND n.channel = 'email' AND n.status = 'sent')";
     let patience = Duration::from_secs(90);
-    wait_until("every mail is sent", patience, || async { world.count(unsent).await == 0 }).await;
+    wait_until("every mail is sent", patience, || async {
+        world.count(unsent).await == 0
+    })
+    .await;
 
-    assert_eq!(world.count("SELECT count(*) FROM order_outbox").await, orders);
-    assert_eq!(world.count("SELECT count(DISTINCT event_id) FROM order_outbox").await, orders);
-    assert_eq!(world.count("SELECT count(*) FROM order_history").await, orders);
-    assert_eq!(world.count("SELECT count(*) FROM notifications WHERE channel = 'email'").await, orders);
+    assert_eq!(
+        world.count("SELECT count(*) FROM order_outbox").await,
+        orders
+    );
+    assert_eq!(
+        world
+            .count("SELECT count(DISTINCT event_id) FROM order_outbox")
+            .await,
+        orders
+    );
+    assert_eq!(
+        world.count("SELECT count(*) FROM order_history").await,
+        orders
+    );
+    assert_eq!(
+        world
+            .count("SELECT count(*) FROM notifications WHERE channel = 'email'")
+            .await,
+        orders
+    );
     let mut mails: HashMap<String, usize> = HashMap::new();
     for mail in world.ses.sent() {
         assert_eq!(mail.to, [jane.email.clone()]);
-        *mails.entry(mail.tags["notification_id"].clone()).or_default() += 1;
+        *mails
+            .entry(mail.tags["notification_id"].clone())
+            .or_default() += 1;
     }
-    assert_eq!(i64::try_from(mails.len()).unwrap(), orders, "one mail for each order");
+    assert_eq!(
+        i64::try_from(mails.len()).unwrap(),
+        orders,
+        "one mail for each order"
+    );
     let repeated: usize = mails.values().map(|count| count - 1).sum();
-    let unknown = "SELECT coalesce(sum(unknown_outcomes), 0) FROM notifications WHERE channel = 'email'";
+    let unknown =
+        "SELECT coalesce(sum(unknown_outcomes), 0) FROM notifications WHERE channel = 'email'";
     let ambiguous = world.count(unknown).await;
-    assert!(i64::try_from(repeated).unwrap() <= ambiguous, "{repeated} repeated, {ambiguous} ambiguous");
-    for queue in ["notifications.order.created", "notifications.order.created.dlq"] {
+    assert!(
+        i64::try_from(repeated).unwrap() <= ambiguous,
+        "{repeated} repeated, {ambiguous} ambiguous"
+    );
+    for queue in [
+        "notifications.order.created",
+        "notifications.order.created.dlq",
+    ] {
         assert_eq!(world.vhost.queue_depth(queue).await, Some(0), "{queue}");
     }
 }

@@ -41,11 +41,19 @@ async fn events_are_the_prds_to_the_letter() {
     }
     let created = events[0].json();
     assert_eq!(created["timestamp"], order["created_at"]);
-    assert_eq!(created["payload"].as_object().unwrap().len(), 7, "{created}");
+    assert_eq!(
+        created["payload"].as_object().unwrap().len(),
+        7,
+        "{created}"
+    );
     assert_eq!(created["payload"]["total_amount"].to_string(), "112.97");
     assert_eq!(created["payload"]["items_count"], 2);
     assert_eq!(created["payload"]["currency"], "USD");
     let shipped = events[1].json();
-    assert_eq!(shipped["payload"].as_object().unwrap().len(), 5, "{shipped}");
+    assert_eq!(
+        shipped["payload"].as_object().unwrap().len(),
+        5,
+        "{shipped}"
+    );
     assert_eq!(shipped["timestamp"], shipped["payload"]["shipped_at"]);
 }

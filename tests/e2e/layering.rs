@@ -6,9 +6,28 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Anything of these in a core means that it does I/O, or knows who does.
 const IO: [&str; 22] = [
-    "tokio", "async-std", "smol", "mio", "socket2", "hyper", "hyper-util", "http", "tower", "axum",
-    "reqwest", "h2", "sqlx", "sqlx-core", "lapin", "rustls", "aws-config", "aws-sdk-sesv2", "clap",
-    "tracing-subscriber", "metrics-exporter-prometheus", "async-io",
+    "tokio",
+    "async-std",
+    "smol",
+    "mio",
+    "socket2",
+    "hyper",
+    "hyper-util",
+    "http",
+    "tower",
+    "axum",
+    "reqwest",
+    "h2",
+    "sqlx",
+    "sqlx-core",
+    "lapin",
+    "rustls",
+    "aws-config",
+    "aws-sdk-sesv2",
+    "clap",
+    "tracing-subscriber",
+    "metrics-exporter-prometheus",
+    "async-io",
 ];
 
 const CORES: [&str; 4] = ["core-kernel", "core-auth", "core-orders", "core-notify"];
@@ -58,9 +77,15 @@ fn cores_do_no_io_and_know_the_kernel_but_not_each_other() {
         let all = &dependencies[core];
         let io: Vec<_> = IO.iter().filter(|name| all.contains(**name)).collect();
         assert!(io.is_empty(), "{core} depends on {io:?}");
-        let others: Vec<_> = CORES[1..].iter().filter(|name| all.contains(**name)).collect();
+        let others: Vec<_> = CORES[1..]
+            .iter()
+            .filter(|name| all.contains(**name))
+            .collect();
         assert!(others.is_empty(), "{core} depends on {others:?}");
-        let adapters: Vec<_> = all.iter().filter(|name| name.starts_with("shopflow-")).collect();
+        let adapters: Vec<_> = all
+            .iter()
+            .filter(|name| name.starts_with("shopflow-"))
+            .collect();
         assert!(adapters.is_empty(), "{core} depends on {adapters:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shopflow_testkit::{Message, Reply, SesRejection, wait_for, wait_until};
 
-use crate::world::{SOON, World, assert_problem, service_token};
+use crate::world::{SOON, World, assert_problem};
 
 const CREATED: &str = "notifications.order.created";
 const DLQ: &str = "notifications.order.created.dlq";
@@ -21,17 +21,26 @@ async fn dead_letter(world: &World) -> Message {
 async fn a_mail_that_fails_is_tried_after_1_4_and_16_seconds_and_the_text_is_sent_once() {
     let world = World::start().await;
     let jane = world.customer("jane").await;
-    world.ses.script([Reply::ServerError, Reply::Throttle, Reply::ResetBefore]);
+    world
+        .ses
+        .script([Reply::ServerError, Reply::Throttle, Reply::ResetBefore]);
     world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
     let tries = world.ses.requests();
     assert_eq!(tries.len(), 4);
     for (pair, wait) in tries.windows(2).zip([1.0, 4.0, 16.0]) {
         let waited = pair[1].at.duration_since(pair[0].at).as_secs_f64();
-        assert!((wait - 0.1..wait + 3.0).contains(&waited), "{waited} instead of {wait}");
+        assert!(
+            (wait - 0.1..wait + 3.0).contains(&waited),
+            "{waited} instead of {wait}"
+        );
         assert_eq!(pair[0].html, pair[1].html, "a retry says the same");
     }
-    assert_eq!(world.twilio.requests().len(), 1, "a failed mail never sends the text again");
+    assert_eq!(
+        world.twilio.requests().len(),
+        1,
+        "a failed mail never sends the text again"
+    );
     assert_eq!(world.vhost.queue_depth(DLQ).await, Some(0));
 }
 
@@ -46,7 +55,11 @@ async fn an_event_that_waits_holds_up_no_other() {
     world.place(&joe).await;
     world.wait_notified(&joe, 2, "sent").await;
     let mails = world.notifications(&jane).await;
-    assert!(mails.iter().all(|one| one["channel"] == "sms" || one["status"] == "queued"));
+    assert!(
+        mails
+            .iter()
+            .all(|one| one["channel"] == "sms" || one["status"] == "queued")
+    );
 }
 
 #[tokio::test]
@@ -62,24 +75,44 @@ async fn used_up_retries_end_in_a_failed_row_and_a_dead_letter_that_tells_why() 
     assert_eq!(letter.headers["x-error-class"], "exhausted");
     assert_eq!(letter.headers["x-attempts"], 4);
     assert_eq!(letter.headers["x-failed-channels"], "sms");
-    assert!(letter.headers["x-error-message"].as_str().unwrap().contains("500"));
+    assert!(
+        letter.headers["x-error-message"]
+            .as_str()
+            .unwrap()
+            .contains("500")
+    );
     let first = letter.headers["x-first-failed-at"].as_str().unwrap();
     let last = letter.headers["x-failed-at"].as_str().unwrap();
     assert!(first < last && first.ends_with('Z'), "{first} {last}");
     assert_eq!(world.twilio.requests().len(), 4);
-    assert_eq!(world.ses.requests().len(), 1, "a failed text never sends the mail again");
+    assert_eq!(
+        world.ses.requests().len(),
+        1,
+        "a failed text never sends the mail again"
+    );
 
     let all = world.notifications(&jane).await;
     let failed = all.iter().find(|one| one["status"] == "failed").unwrap();
     assert_eq!(failed["channel"], "sms");
     let path = format!("/notifications/{}", failed["id"].as_str().unwrap());
-    let failed = world.notify.with_token(&jane.access).get(&path).await.json();
-    assert!(failed["error_message"].as_str().unwrap().contains("500"), "{failed}");
+    let failed = world
+        .notify
+        .with_token(&jane.access)
+        .get(&path)
+        .await
+        .json();
+    assert!(
+        failed["error_message"].as_str().unwrap().contains("500"),
+        "{failed}"
+    );
 
     // Replayed by hand, it sends what had failed and nothing else.
     world.twilio.set_default(Reply::Accept);
     let id = letter.message_id.as_deref();
-    world.vhost.publish("", CREATED, &letter.body, id, Some("OrderCreated"), &[]).await;
+    world
+        .vhost
+        .publish("", CREATED, &letter.body, id, Some("OrderCreated"), &[])
+        .await;
     world.wait_notified(&jane, 2, "sent").await;
     assert_eq!(world.ses.requests().len(), 1);
 }
@@ -88,14 +121,19 @@ async fn used_up_retries_end_in_a_failed_row_and_a_dead_letter_that_tells_why() 
 async fn a_refused_message_fails_at_once() {
     let world = World::start().await;
     let jane = world.customer("jane").await;
-    world.ses.set_default(Reply::Reject(SesRejection::MessageRejected));
+    world
+        .ses
+        .set_default(Reply::Reject(SesRejection::MessageRejected));
     world.place(&jane).await;
     let letter = dead_letter(&world).await;
     assert_eq!(letter.headers["x-error-class"], "refused");
     assert_eq!(letter.headers["x-attempts"], 1);
     assert_eq!(letter.headers["x-failed-channels"], "email");
     let reason = letter.headers["x-error-message"].as_str().unwrap();
-    assert!(reason.contains("MessageRejected") && !reason.contains(&jane.email), "{reason}");
+    assert!(
+        reason.contains("MessageRejected") && !reason.contains(&jane.email),
+        "{reason}"
+    );
     assert_eq!(world.ses.requests().len(), 1);
     world.wait_notified(&jane, 1, "sent").await;
     world.wait_notified(&jane, 1, "failed").await;
@@ -105,9 +143,14 @@ async fn a_refused_message_fails_at_once() {
 async fn an_account_out_of_order_uses_up_no_attempt() {
     let world = World::start().await;
     let jane = world.customer("jane").await;
-    world.ses.set_default(Reply::Reject(SesRejection::SendingPaused));
+    world
+        .ses
+        .set_default(Reply::Reject(SesRejection::SendingPaused));
     world.place(&jane).await;
-    wait_until("several probes", SOON, || async { world.ses.requests().len() >= 5 }).await;
+    wait_until("several probes", SOON, || async {
+        world.ses.requests().len() >= 5
+    })
+    .await;
     assert_eq!(world.vhost.queue_depth(DLQ).await, Some(0));
     world.ses.set_default(Reply::Accept);
     world.wait_notified(&jane, 2, "sent").await;
@@ -134,7 +177,10 @@ async fn an_event_delivered_a_hundred_times_is_sent_once() {
     let event = tap.next(SOON).await.expect("an event");
     for _ in 0..100 {
         let id = event.message_id.as_deref();
-        world.vhost.publish("", CREATED, &event.body, id, Some("OrderCreated"), &[]).await;
+        world
+            .vhost
+            .publish("", CREATED, &event.body, id, Some("OrderCreated"), &[])
+            .await;
     }
     world.wait_notified(&jane, 2, "sent").await;
     wait_until("all deliveries are settled", SOON, || async {
@@ -142,7 +188,13 @@ async fn an_event_delivered_a_hundred_times_is_sent_once() {
         for queue in [CREATED, "notifications.order.created.retry.1s"] {
             left += world.vhost.queue_depth(queue).await.unwrap();
         }
-        left == 0 && world.notify.get("/metrics").await.text().contains("outcome=\"done\"} 101")
+        left == 0
+            && world
+                .notify
+                .get("/metrics")
+                .await
+                .text()
+                .contains("outcome=\"done\"} 101")
     })
     .await;
     assert_eq!((world.ses.sent().len(), world.twilio.sent().len()), (1, 1));
@@ -169,13 +221,21 @@ async fn poison_goes_to_the_dead_letters_at_once_and_the_consumer_goes_on() {
         format!("\"{}\"", "x".repeat(70_000)),
     ];
     for body in &poison {
-        world.vhost.publish("order.events", "order.created", body, None, None, &[]).await;
+        world
+            .vhost
+            .publish("order.events", "order.created", body, None, None, &[])
+            .await;
     }
     for _ in &poison {
         let letter = dead_letter(&world).await;
         assert_eq!(letter.headers["x-error-class"], "poison");
         assert_eq!(letter.headers["x-attempts"], 1);
-        assert!(!letter.headers["x-error-message"].as_str().unwrap().is_empty());
+        assert!(
+            !letter.headers["x-error-message"]
+                .as_str()
+                .unwrap()
+                .is_empty()
+        );
     }
     world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
@@ -195,7 +255,17 @@ async fn an_order_that_nobody_knows_is_retried_and_then_dead() {
         }
     });
     event["payload"]["total_amount"] = json!(1.5);
-    world.vhost.publish("order.events", "order.created", event.to_string(), None, None, &[]).await;
+    world
+        .vhost
+        .publish(
+            "order.events",
+            "order.created",
+            event.to_string(),
+            None,
+            None,
+            &[],
+        )
+        .await;
     let letter = dead_letter(&world).await;
     assert_eq!(letter.headers["x-error-class"], "exhausted");
     assert_eq!(letter.headers["x-attempts"], 4);
@@ -206,7 +276,7 @@ async fn who_may_see_which_notifications() {
     let world = World::start().await;
     let (jane, joe) = (world.customer("jane").await, world.customer("joe").await);
     let admin = world.admin().await;
-    let service = service_token("support");
+    let service = world.service_token("support");
     let order = world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
     let get = async |token: &str, path: &str| world.notify.with_token(token).get(path).await;
@@ -219,18 +289,35 @@ async fn who_may_see_which_notifications() {
         ("?status=failed".into(), 0),
         (format!("?order_id={order_id}"), 2),
     ] {
-        let list = get(&jane.access, &format!("/notifications{query}")).await.json();
+        let list = get(&jane.access, &format!("/notifications{query}"))
+            .await
+            .json();
         assert_eq!(list["pagination"]["total_items"], total, "{query}");
     }
-    let id = world.notifications(&jane).await[0]["id"].as_str().unwrap().to_owned();
+    let id = world.notifications(&jane).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = format!("/notifications/{id}");
     for token in [&jane.access, &admin.access, &service] {
         assert_eq!(get(token, &path).await.status, 200);
     }
     assert_problem(&get(&joe.access, &path).await, 404, "not_found");
-    assert_problem(&get(&joe.access, "/notifications/no-uuid").await, 404, "not_found");
-    assert_problem(&get(&joe.access, "/notifications?user_id=all").await, 403, "forbidden");
-    assert_problem(&get(&service, "/notifications").await, 400, "validation_failed");
+    assert_problem(
+        &get(&joe.access, "/notifications/no-uuid").await,
+        404,
+        "not_found",
+    );
+    assert_problem(
+        &get(&joe.access, "/notifications?user_id=all").await,
+        403,
+        "forbidden",
+    );
+    assert_problem(
+        &get(&service, "/notifications").await,
+        400,
+        "validation_failed",
+    );
     let all = get(&service, "/notifications?user_id=all").await.json();
     assert_eq!(all["pagination"]["total_items"], 2);
     let faulty = "/notifications?channel=fax&order_id=x&status=lost&limit=0";

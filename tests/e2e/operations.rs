@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use shopflow_testkit::{Process, Reply, wait_until};
 
-use crate::world::{AUTH, NOTIFY, ORDERS, SOON, World, run, service_token, shopflow};
+use crate::world::{AUTH, NOTIFY, ORDERS, SOON, World, run, shopflow};
 
 #[tokio::test]
 async fn a_stop_finishes_what_is_in_flight_and_ends_with_zero() {
@@ -12,21 +12,43 @@ async fn a_stop_finishes_what_is_in_flight_and_ends_with_zero() {
     let jane = world.customer("jane").await;
     world.ses.set_default(Reply::Delay(Duration::from_secs(2)));
     world.place(&jane).await;
-    wait_until("the mail is being sent", SOON, || async { world.ses.requests().len() == 1 }).await;
+    wait_until("the mail is being sent", SOON, || async {
+        world.ses.requests().len() == 1
+    })
+    .await;
 
     world.process(NOTIFY).terminate();
     wait_until("it is not ready", SOON, || async {
-        let ready = world.notify.request(http::Method::GET, "/health/ready", &[], "").await;
+        let ready = world
+            .notify
+            .request(http::Method::GET, "/health/ready", &[], "")
+            .await;
         ready.is_ok_and(|ready| ready.status == 503)
     })
     .await;
-    let status = world.process(NOTIFY).wait_exit(SOON).await.expect("it ends");
+    let status = world
+        .process(NOTIFY)
+        .wait_exit(SOON)
+        .await
+        .expect("it ends");
     assert_eq!(status.code(), Some(0), "{}", world.process(NOTIFY).output());
-    assert_eq!(world.count("SELECT count(*) FROM notifications WHERE status = 'sent'").await, 2);
-    assert_eq!(world.vhost.queue_depth("notifications.order.created").await, Some(0));
+    assert_eq!(
+        world
+            .count("SELECT count(*) FROM notifications WHERE status = 'sent'")
+            .await,
+        2
+    );
+    assert_eq!(
+        world.vhost.queue_depth("notifications.order.created").await,
+        Some(0)
+    );
     for service in [AUTH, ORDERS] {
         world.process(service).terminate();
-        let status = world.process(service).wait_exit(SOON).await.expect("it ends");
+        let status = world
+            .process(service)
+            .wait_exit(SOON)
+            .await
+            .expect("it ends");
         assert_eq!(status.code(), Some(0));
     }
 }
@@ -38,12 +60,23 @@ async fn a_stop_takes_no_longer_than_its_grace() {
     let jane = world.customer("jane").await;
     world.ses.set_default(Reply::Hang);
     world.place(&jane).await;
-    wait_until("the mail hangs", SOON, || async { world.ses.requests().len() == 1 }).await;
+    wait_until("the mail hangs", SOON, || async {
+        world.ses.requests().len() == 1
+    })
+    .await;
     let begun = Instant::now();
     world.process(NOTIFY).terminate();
-    let status = world.process(NOTIFY).wait_exit(SOON).await.expect("it ends");
+    let status = world
+        .process(NOTIFY)
+        .wait_exit(SOON)
+        .await
+        .expect("it ends");
     assert_eq!(status.code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
     wait_until("the message went back", SOON, || async {
         world.vhost.queue_depth("notifications.order.created").await == Some(1)
     })
@@ -52,15 +85,32 @@ async fn a_stop_takes_no_longer_than_its_grace() {
 
 #[tokio::test]
 async fn every_fault_of_the_settings_is_a_line_of_its_own_and_exit_code_two() {
-    let (code, output) = run(&["serve", "notify"], &[("PORT", "x"), ("LOG_FORMAT", "xml")]).await;
+    let (code, output) = run(
+        &["serve", "notify"],
+        &[("PORT", "x"), ("LOG_FORMAT", "xml")],
+    )
+    .await;
     assert_eq!(code, Some(2));
-    let named: Vec<_> = output.lines().map(|line| line.split(": ").nth(1).unwrap()).collect();
+    let named: Vec<_> = output
+        .lines()
+        .map(|line| line.split(": ").nth(1).unwrap())
+        .collect();
     assert_eq!(
         named,
         [
-            "AUTH_SERVICE_URL", "AUTH_SERVICE_TOKEN", "RABBITMQ_URL", "ORDER_SERVICE_URL",
-            "ORDER_SERVICE_TOKEN", "AWS_SES_REGION", "AWS_SES_FROM_EMAIL", "TWILIO_ACCOUNT_SID",
-            "TWILIO_AUTH_TOKEN", "TWILIO_FROM_NUMBER", "PORT", "LOG_FORMAT", "DATABASE_URL",
+            "AUTH_SERVICE_URL",
+            "AUTH_SERVICE_TOKEN",
+            "RABBITMQ_URL",
+            "ORDER_SERVICE_URL",
+            "ORDER_SERVICE_TOKEN",
+            "AWS_SES_REGION",
+            "AWS_SES_FROM_EMAIL",
+            "TWILIO_ACCOUNT_SID",
+            "TWILIO_AUTH_TOKEN",
+            "TWILIO_FROM_NUMBER",
+            "PORT",
+            "LOG_FORMAT",
+            "DATABASE_URL",
         ]
     );
     for (name, value) in [
@@ -86,7 +136,10 @@ async fn every_fault_of_the_settings_is_a_line_of_its_own_and_exit_code_two() {
         assert_eq!(output.lines().count(), 1, "{output}");
         let known = name.trim_end_matches("_FILE").trim_end_matches("_P");
         assert!(output.contains(known), "{output}");
-        assert!(!output.contains("too short"), "a secret is never shown: {output}");
+        assert!(
+            !output.contains("too short"),
+            "a secret is never shown: {output}"
+        );
     }
 }
 
@@ -96,7 +149,11 @@ async fn a_taken_port_is_told_and_ends_with_one() {
     let second = Process::start(shopflow(), ["serve", "auth"], world.environment(AUTH));
     let status = second.wait_exit(SOON).await.expect("it ends");
     assert_eq!(status.code(), Some(1));
-    assert!(second.stderr().contains("cannot listen on"), "{}", second.stderr());
+    assert!(
+        second.stderr().contains("cannot listen on"),
+        "{}",
+        second.stderr()
+    );
 }
 
 #[tokio::test]
@@ -105,7 +162,7 @@ async fn a_service_token_is_renewed_from_its_file_without_a_restart() {
     let file = folder.path().join("token");
     std::fs::write(&file, "an.expired.token\n").unwrap();
     let path = file.to_str().unwrap().to_owned();
-    let mut world = World::start_with(|setup| {
+    let world = World::start_with(|setup| {
         setup.extra.push(("ORDER_SERVICE_TOKEN", String::new()));
         setup.extra.push(("ORDER_SERVICE_TOKEN_FILE", path));
     })
@@ -113,12 +170,14 @@ async fn a_service_token_is_renewed_from_its_file_without_a_restart() {
     let jane = world.customer("jane").await;
     world.place(&jane).await;
     wait_until("the order cannot be read", SOON, || async {
-        world.process(NOTIFY).output().contains("waiting for a neighbour")
+        world
+            .process(NOTIFY)
+            .output()
+            .contains("waiting for a neighbour")
     })
     .await;
-    std::fs::write(&file, service_token("notification-service")).unwrap();
+    std::fs::write(&file, world.service_token("notification-service")).unwrap();
     world.wait_notified(&jane, 2, "sent").await;
-    world.processes.clear();
 }
 
 #[tokio::test]
@@ -131,19 +190,20 @@ async fn secrets_come_from_files_as_well() {
         ("RABBITMQ_URL", "RABBITMQ_URL_FILE"),
         ("TWILIO_AUTH_TOKEN", "TWILIO_AUTH_TOKEN_FILE"),
     ] {
-        let all: Vec<_> = [AUTH, ORDERS, NOTIFY].iter().flat_map(|s| world.environment(*s)).collect();
+        let all: Vec<_> = [AUTH, ORDERS, NOTIFY]
+            .iter()
+            .flat_map(|s| world.environment(*s))
+            .collect();
         let value = &all.iter().find(|(known, _)| *known == name).unwrap().1;
         let path = folder.path().join(name);
         std::fs::write(&path, format!("{value}\n")).unwrap();
         world.setup.extra.push((name, String::new()));
-        world.setup.extra.push((file, path.to_str().unwrap().to_owned()));
+        world
+            .setup
+            .extra
+            .push((file, path.to_str().unwrap().to_owned()));
     }
-    for service in [AUTH, ORDERS, NOTIFY] {
-        world.launch(service);
-    }
-    for service in [AUTH, ORDERS, NOTIFY] {
-        world.wait_ready(service).await;
-    }
+    world.launch_all().await;
     let jane = world.customer("jane").await;
     world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Person, World, assert_problem, new_order, service_token};
+use crate::world::{Person, World, assert_problem, new_order};
 
 #[tokio::test]
 async fn an_order_comes_back_as_it_was_placed_to_the_last_digit() {
@@ -15,10 +15,19 @@ async fn an_order_comes_back_as_it_was_placed_to_the_last_digit() {
     order["status"] = json!("delivered");
     order.as_object_mut().unwrap().remove("currency");
     order["notes"] = Value::Null;
-    let placed = world.orders.with_token(&jane.access).post("/orders", &order).await;
+    let placed = world
+        .orders
+        .with_token(&jane.access)
+        .post("/orders", &order)
+        .await;
     assert_eq!(placed.status, 201, "{}", placed.text());
     let body = placed.text();
-    for amount in [r#""unit_price":49.90"#, r#""subtotal":99.80"#, r#""unit_price":15.00"#, r#""total_amount":114.80"#] {
+    for amount in [
+        r#""unit_price":49.90"#,
+        r#""subtotal":99.80"#,
+        r#""unit_price":15.00"#,
+        r#""total_amount":114.80"#,
+    ] {
         assert!(body.contains(amount), "{amount} in {body}");
     }
     let placed_json = placed.json();
@@ -41,14 +50,21 @@ async fn the_limits_of_an_order_are_exact() {
     let place = async |change: &dyn Fn(&mut Value)| {
         let mut order = new_order();
         change(&mut order);
-        world.orders.with_token(&jane.access).post("/orders", &order).await
+        world
+            .orders
+            .with_token(&jane.access)
+            .post("/orders", &order)
+            .await
     };
     let item = new_order()["items"][1].clone();
     let good: [&dyn Fn(&mut Value); 6] = [
         &|o| o["items"] = json!(vec![item.clone(); 100]),
         &|o| o["items"][0]["product_name"] = json!("ä".repeat(200)),
         &|o| o["items"] = json!([{ "product_id": item["product_id"], "product_name": "x", "quantity": 1, "unit_price": 99999999.99 }]),
-        &|o| o["shipping_address"] = json!({ "street": "1", "city": "Berlin", "zip_code": "10115", "country": "DE" }),
+        &|o| {
+            o["shipping_address"] =
+                json!({ "street": "1", "city": "Berlin", "zip_code": "10115", "country": "DE" })
+        },
         &|o| o["notes"] = json!("ä".repeat(500)),
         &|o| o["items"][0]["quantity"] = json!(1_000_000),
     ];
@@ -62,13 +78,34 @@ async fn the_limits_of_an_order_are_exact() {
         (&|o| o["items"] = json!(vec![json!({}); 101]), "/items"),
         (&|o| o["items"] = json!("none"), "/items"),
         (&|o| o["items"][0] = json!(7), "/items/0"),
-        (&|o| o["items"][0]["quantity"] = json!(1_000_001), "/items/0/quantity"),
-        (&|o| o["items"][0]["quantity"] = json!(1.5), "/items/0/quantity"),
-        (&|o| o["items"][0]["unit_price"] = json!(0), "/items/0/unit_price"),
-        (&|o| o["items"][0]["unit_price"] = json!("1e2"), "/items/0/unit_price"),
-        (&|o| o["items"][0]["unit_price"] = json!(99999999.99), "/items"),
-        (&|o| o["shipping_address"]["state"] = Value::Null, "/shipping_address/state"),
-        (&|o| o["shipping_address"] = Value::Null, "/shipping_address"),
+        (
+            &|o| o["items"][0]["quantity"] = json!(1_000_001),
+            "/items/0/quantity",
+        ),
+        (
+            &|o| o["items"][0]["quantity"] = json!(1.5),
+            "/items/0/quantity",
+        ),
+        (
+            &|o| o["items"][0]["unit_price"] = json!(0),
+            "/items/0/unit_price",
+        ),
+        (
+            &|o| o["items"][0]["unit_price"] = json!("1e2"),
+            "/items/0/unit_price",
+        ),
+        (
+            &|o| o["items"][0]["unit_price"] = json!(99999999.99),
+            "/items",
+        ),
+        (
+            &|o| o["shipping_address"]["state"] = Value::Null,
+            "/shipping_address/state",
+        ),
+        (
+            &|o| o["shipping_address"] = Value::Null,
+            "/shipping_address",
+        ),
     ];
     for (change, pointer) in bad {
         let answer = place(change).await;
@@ -86,7 +123,7 @@ async fn who_may_see_and_do_what() {
     let world = World::start().await;
     let (jane, joe) = (world.customer("jane").await, world.customer("joe").await);
     let admin = world.admin().await;
-    let service = service_token("notification-service");
+    let service = world.service_token("notification-service");
     let order = world.place(&jane).await;
     let id = order["id"].as_str().unwrap();
     let get = async |token: &str, path: &str| world.orders.with_token(token).get(path).await;
@@ -101,11 +138,22 @@ async fn who_may_see_and_do_what() {
             assert_problem(&get(&joe.access, &path).await, 404, "not_found");
         }
     }
-    let answer = world.orders.with_token(&service).post("/orders", &json!("rubbish")).await;
+    let answer = world
+        .orders
+        .with_token(&service)
+        .post("/orders", &json!("rubbish"))
+        .await;
     assert_problem(&answer, 403, "forbidden");
-    let pass = Person { access: service.clone(), ..jane.clone() };
+    let pass = Person {
+        access: service.clone(),
+        ..jane.clone()
+    };
     for who in [&jane, &pass] {
-        assert_problem(&world.transition(who, id, "confirmed").await, 403, "forbidden");
+        assert_problem(
+            &world.transition(who, id, "confirmed").await,
+            403,
+            "forbidden",
+        );
     }
 
     for (token, query, total) in [
@@ -118,13 +166,26 @@ async fn who_may_see_and_do_what() {
         (&admin.access, &*format!("?user_id={}", joe.id), 0),
     ] {
         let list = get(token, &format!("/orders{query}")).await;
-        assert_eq!(list.json()["pagination"]["total_items"], total, "{query} {}", list.text());
+        assert_eq!(
+            list.json()["pagination"]["total_items"],
+            total,
+            "{query} {}",
+            list.text()
+        );
     }
     for query in ["?user_id=all", &*format!("?user_id={}", joe.id)] {
-        assert_problem(&get(&jane.access, &format!("/orders{query}")).await, 403, "forbidden");
+        assert_problem(
+            &get(&jane.access, &format!("/orders{query}")).await,
+            403,
+            "forbidden",
+        );
     }
     assert_problem(&get(&service, "/orders").await, 400, "validation_failed");
-    assert_problem(&get(&jane.access, "/orders?user_id=me").await, 400, "validation_failed");
+    assert_problem(
+        &get(&jane.access, "/orders?user_id=me").await,
+        400,
+        "validation_failed",
+    );
 }
 
 #[tokio::test]
@@ -154,17 +215,40 @@ async fn only_the_next_state_can_be_reached_and_the_answer_names_it() {
         }
     }
     let unknown = "00000000-0000-4000-8000-000000000000";
-    assert_problem(&world.transition(&admin, unknown, "paid").await, 404, "not_found");
+    assert_problem(
+        &world.transition(&admin, unknown, "paid").await,
+        404,
+        "not_found",
+    );
     let path = format!("/orders/{unknown}/status");
-    for body in [json!({}), json!({ "status": "" }), json!({ "status": 7 }), json!([])] {
-        let answer = world.orders.with_token(&admin.access).patch(&path, &body).await;
+    for body in [
+        json!({}),
+        json!({ "status": "" }),
+        json!({ "status": 7 }),
+        json!([]),
+    ] {
+        let answer = world
+            .orders
+            .with_token(&admin.access)
+            .patch(&path, &body)
+            .await;
         assert_problem(&answer, 400, "validation_failed");
     }
-    let history = world.orders.with_token(&jane.access).get(&format!("/orders/{id}/history")).await;
+    let history = world
+        .orders
+        .with_token(&jane.access)
+        .get(&format!("/orders/{id}/history"))
+        .await;
     let history = history.json()["data"].as_array().unwrap().clone();
     assert_eq!(history[0]["from"], Value::Null);
-    assert_eq!(history[0]["actor"], json!({ "id": jane.id, "role": "customer" }));
-    assert_eq!(history[3]["actor"], json!({ "id": admin.id, "role": "admin" }));
+    assert_eq!(
+        history[0]["actor"],
+        json!({ "id": jane.id, "role": "customer" })
+    );
+    assert_eq!(
+        history[3]["actor"],
+        json!({ "id": admin.id, "role": "admin" })
+    );
     let steps: Vec<_> = history.iter().map(|entry| entry["to"].clone()).collect();
     assert_eq!(Value::from(steps), json!(states));
 }
@@ -194,9 +278,17 @@ async fn pages_of_a_list_neither_repeat_nor_skip() {
         for direction in ["asc", "desc"] {
             let mut seen = std::collections::HashSet::new();
             for page in 1..=3 {
-                let path = format!("/orders?limit=3&page={page}&sort_by={sort}&sort_dir={direction}&status=pending");
-                let list = world.orders.with_token(&jane.access).get(&path).await.json();
-                let expected = json!({ "page": page, "limit": 3, "total_items": 7, "total_pages": 3 });
+                let path = format!(
+                    "/orders?limit=3&page={page}&sort_by={sort}&sort_dir={direction}&status=pending"
+                );
+                let list = world
+                    .orders
+                    .with_token(&jane.access)
+                    .get(&path)
+                    .await
+                    .json();
+                let expected =
+                    json!({ "page": page, "limit": 3, "total_items": 7, "total_pages": 3 });
                 assert_eq!(list["pagination"], expected);
                 for order in list["data"].as_array().unwrap() {
                     assert_eq!(order.as_object().unwrap().len(), 5, "{order}");
@@ -206,6 +298,14 @@ async fn pages_of_a_list_neither_repeat_nor_skip() {
             assert_eq!(seen.len(), 7, "{sort} {direction}");
         }
     }
-    let beyond = world.orders.with_token(&jane.access).get("/orders?page=9").await.json();
-    assert_eq!((&beyond["data"], &beyond["pagination"]["total_items"]), (&json!([]), &json!(7)));
+    let beyond = world
+        .orders
+        .with_token(&jane.access)
+        .get("/orders?page=9")
+        .await
+        .json();
+    assert_eq!(
+        (&beyond["data"], &beyond["pagination"]["total_items"]),
+        (&json!([]), &json!(7))
+    );
 }

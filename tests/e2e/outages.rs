@@ -156,7 +156,7 @@ async fn without_the_auth_service_orders_answer_503_and_no_mail_is_given_up() {
     world.wait_notified(&jane, 4, "sent").await;
     let event = tap.next(SOON).await.expect("an event");
 
-    world.processes[AUTH] = None;
+    world.kill(AUTH).await;
     let answer = world.try_place(&jane).await;
     assert_problem(&answer, 503, "unavailable");
     assert_eq!(answer.header("retry-after"), Some("1"));
@@ -165,14 +165,33 @@ async fn without_the_auth_service_orders_answer_503_and_no_mail_is_given_up() {
     let mut body = event.json();
     body["event_id"] = fresh.into();
     let body = body.to_string();
-    world.vhost.publish("order.events", "order.created", body, Some(fresh), None, &[]).await;
+    world
+        .vhost
+        .publish(
+            "order.events",
+            "order.created",
+            body,
+            Some(fresh),
+            None,
+            &[],
+        )
+        .await;
     wait_until("it is waited for", SOON, || async {
-        world.process(NOTIFY).output().matches("waiting for a neighbour").count() >= 6
+        world
+            .process(NOTIFY)
+            .output()
+            .matches("waiting for a neighbour")
+            .count()
+            >= 6
     })
     .await;
-    let dead = world.vhost.queue_depth("notifications.order.created.dlq").await;
+    let dead = world
+        .vhost
+        .queue_depth("notifications.order.created.dlq")
+        .await;
     assert_eq!(dead, Some(0));
     world.launch(AUTH);
+    world.wait_ready(AUTH).await;
     world.wait_notified(&jane, 6, "sent").await;
 }
 
@@ -180,20 +199,23 @@ async fn without_the_auth_service_orders_answer_503_and_no_mail_is_given_up() {
 async fn a_mail_provider_that_is_away_holds_mails_back_and_nothing_is_given_up() {
     let mut world = World::prepare(|_| ()).await;
     let proxy = Proxy::start(world.ses.endpoint().trim_start_matches("http://"));
-    world.setup.extra.push(("AWS_ENDPOINT_URL", format!("http://{}", proxy.addr())));
-    for service in [AUTH, ORDERS, NOTIFY] {
-        world.launch(service);
-    }
-    for service in [AUTH, ORDERS, NOTIFY] {
-        world.wait_ready(service).await;
-    }
+    world
+        .setup
+        .extra
+        .push(("AWS_ENDPOINT_URL", format!("http://{}", proxy.addr())));
+    world.launch_all().await;
     let jane = world.customer("jane").await;
     proxy.cut();
     for _ in 0..3 {
         world.place(&jane).await;
     }
     wait_until("it is waited for", SOON, || async {
-        world.process(NOTIFY).output().matches("waiting for a neighbour").count() >= 12
+        world
+            .process(NOTIFY)
+            .output()
+            .matches("waiting for a neighbour")
+            .count()
+            >= 12
     })
     .await;
     proxy.heal();

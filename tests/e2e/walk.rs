@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{PASSWORD, World};
+use crate::world::{AUTH, NOTIFY, ORDERS, PASSWORD, World};
 
 #[tokio::test]
 async fn a_customer_orders_and_is_told_and_an_admin_ships_and_the_customer_is_told() {
@@ -24,7 +24,10 @@ async fn a_customer_orders_and_is_told_and_an_admin_ships_and_the_customer_is_to
     assert_eq!(mails[0].to, [jane.email.clone()]);
     assert_eq!(mails[0].from, "noreply@shopflow.example");
     let html = mails[0].html.as_deref().unwrap();
-    assert!(html.contains(&format!("Your order #{number} has been placed.")), "{html}");
+    assert!(
+        html.contains(&format!("Your order #{number} has been placed.")),
+        "{html}"
+    );
     assert!(mails[0].text.as_deref().unwrap().contains("112.97 USD"));
     let texts = world.twilio.sent();
     assert_eq!(texts.len(), 1);
@@ -48,27 +51,58 @@ async fn a_customer_orders_and_is_told_and_an_admin_ships_and_the_customer_is_to
     }
     world.wait_notified(&jane, 4, "sent").await;
     let shipped = &world.ses.sent()[1];
-    assert_eq!(shipped.subject, format!("Your Order Has Shipped - #{number}"));
+    assert_eq!(
+        shipped.subject,
+        format!("Your Order Has Shipped - #{number}")
+    );
     assert_eq!(world.twilio.sent().len(), 2);
 
     // Everything is in the database, and adds up.
-    assert_eq!(world.count("SELECT count(*) FROM orders WHERE status = 'delivered'").await, 1);
+    assert_eq!(
+        world
+            .count("SELECT count(*) FROM orders WHERE status = 'delivered'")
+            .await,
+        1
+    );
     assert_eq!(world.count("SELECT count(*) FROM order_history").await, 4);
-    assert_eq!(world.count("SELECT count(*) FROM order_outbox WHERE published_at IS NOT NULL").await, 2);
+    assert_eq!(
+        world
+            .count("SELECT count(*) FROM order_outbox WHERE published_at IS NOT NULL")
+            .await,
+        2
+    );
     let sent = "SELECT count(*) FROM notifications WHERE status = 'sent' AND provider_ref <> '' AND sent_at IS NOT NULL";
     assert_eq!(world.count(sent).await, 4);
 
     // And what the customer sees is the PRD's answer, field by field.
-    let list = world.notify.with_token(&jane.access).get("/notifications?channel=email").await.json();
+    let list = world
+        .notify
+        .with_token(&jane.access)
+        .get("/notifications?channel=email")
+        .await
+        .json();
     let newest = &list["data"][0];
     assert_eq!(newest["type"], "order_shipped");
     assert_eq!(newest["order_id"], id);
     assert_eq!(newest["recipient"], jane.email);
     assert!(newest.get("body").is_none());
-    assert_eq!(list["pagination"], json!({ "page": 1, "limit": 20, "total_items": 2, "total_pages": 1 }));
+    assert_eq!(
+        list["pagination"],
+        json!({ "page": 1, "limit": 20, "total_items": 2, "total_pages": 1 })
+    );
     let path = format!("/notifications/{}", newest["id"].as_str().unwrap());
-    let whole = world.notify.with_token(&jane.access).get(&path).await.json();
-    assert!(whole["body"].as_str().unwrap().starts_with("<!doctype html>"));
+    let whole = world
+        .notify
+        .with_token(&jane.access)
+        .get(&path)
+        .await
+        .json();
+    assert!(
+        whole["body"]
+            .as_str()
+            .unwrap()
+            .starts_with("<!doctype html>")
+    );
     assert_eq!(whole["provider_ref"], world.ses.sent()[1].id);
     assert_eq!(whole["error_message"], serde_json::Value::Null);
 }
@@ -81,16 +115,31 @@ async fn no_log_line_has_personal_data_or_secrets() {
     world.wait_notified(&jane, 2, "sent").await;
     let wrong = json!({ "email": jane.email, "password": "Wr0ng!Passw0rd" });
     world.auth.post("/auth/login", &wrong).await;
-    for service in 0..3 {
+    for service in [AUTH, ORDERS, NOTIFY] {
         let log = world.process(service).output();
         for secret in [
-            "jane.confidential", "+15551234567", "Jane", "Evergreen", PASSWORD, "Wr0ng!",
-            &jane.access, &jane.refresh, "twilio-token", crate::world::JWT_SECRET,
+            "jane.confidential",
+            "+15551234567",
+            "Jane",
+            "Evergreen",
+            PASSWORD,
+            "Wr0ng!",
+            &jane.access,
+            &jane.refresh,
+            "twilio-token",
+            crate::world::JWT_SECRET,
         ] {
-            assert!(!log.contains(secret), "{secret} is in the log of service {service}");
+            assert!(
+                !log.contains(secret),
+                "{secret} is in the log of {}",
+                service.name()
+            );
         }
         for line in world.process(service).stdout().lines() {
-            assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "no JSON: {line}");
+            assert!(
+                serde_json::from_str::<serde_json::Value>(line).is_ok(),
+                "no JSON: {line}"
+            );
         }
     }
 }

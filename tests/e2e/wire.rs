@@ -18,7 +18,12 @@ async fn paths_and_methods_are_told_apart_without_a_token() {
         (&world.auth, Method::PUT, "/auth/users/x", "GET, HEAD"),
         (&world.orders, Method::DELETE, "/orders", "GET, HEAD, POST"),
         (&world.orders, Method::GET, "/orders/x/status", "PATCH"),
-        (&world.orders, Method::POST, "/orders/x/history", "GET, HEAD"),
+        (
+            &world.orders,
+            Method::POST,
+            "/orders/x/history",
+            "GET, HEAD",
+        ),
         (&world.notify, Method::POST, "/notifications", "GET, HEAD"),
         (&world.notify, Method::POST, "/health", "GET, HEAD"),
     ] {
@@ -34,7 +39,10 @@ async fn health_is_answered_by_every_service_and_head_works_like_get() {
     for client in [&world.auth, &world.orders, &world.notify] {
         for path in ["/health", "/health/live"] {
             let answer = client.get(path).await;
-            assert_eq!((answer.status, answer.json()), (200, json!({ "status": "ok" })));
+            assert_eq!(
+                (answer.status, answer.json()),
+                (200, json!({ "status": "ok" }))
+            );
             let head = client.request(Method::HEAD, path, &[], "").await.unwrap();
             assert_eq!((head.status, head.body.len()), (200, 0));
             assert_eq!(head.header("content-length"), Some("15"));
@@ -43,11 +51,22 @@ async fn health_is_answered_by_every_service_and_head_works_like_get() {
         assert_eq!(ready["status"], "ok");
         assert_eq!(ready["checks"]["database"], "ok");
         let metrics = client.get("/metrics").await;
-        assert!(metrics.header("content-type").unwrap().starts_with("text/plain"));
+        assert!(
+            metrics
+                .header("content-type")
+                .unwrap()
+                .starts_with("text/plain")
+        );
         assert!(metrics.text().contains("shopflow_build_info"));
     }
-    assert_eq!(world.orders.get("/health/ready").await.json()["checks"]["broker"], "ok");
-    assert_eq!(world.notify.get("/health/ready").await.json()["checks"]["broker"], "ok");
+    assert_eq!(
+        world.orders.get("/health/ready").await.json()["checks"]["broker"],
+        "ok"
+    );
+    assert_eq!(
+        world.notify.get("/health/ready").await.json()["checks"]["broker"],
+        "ok"
+    );
 }
 
 #[tokio::test]
@@ -78,11 +97,19 @@ async fn a_request_keeps_its_id_and_its_trace_through_all_services() {
     assert!(world.process(AUTH).output().contains("my-request-7"));
     assert!(world.process(AUTH).output().contains(trace));
     let history = format!("/orders/{}/history", placed.json()["id"].as_str().unwrap());
-    let history = world.orders.with_token(&jane.access).get(&history).await.json();
+    let history = world
+        .orders
+        .with_token(&jane.access)
+        .get(&history)
+        .await
+        .json();
     assert_eq!(history["data"][0]["request_id"], "my-request-7");
 
     for bad in ["", "has space", &"x".repeat(129)] {
-        let answer = world.auth.request(Method::GET, "/health", &[("x-request-id", bad)], "").await;
+        let answer = world
+            .auth
+            .request(Method::GET, "/health", &[("x-request-id", bad)], "")
+            .await;
         let answer = answer.unwrap();
         let id = answer.header("x-request-id").unwrap();
         assert!(id != bad && id.len() == 36, "{id}");
@@ -94,21 +121,49 @@ async fn a_body_must_be_json_of_a_bearable_size() {
     let world = World::start().await;
     let send = async |content_type: &str, body: String| {
         let headers = [("content-type", content_type)];
-        world.auth.request(Method::POST, "/auth/login", &headers, body).await.unwrap()
+        world
+            .auth
+            .request(Method::POST, "/auth/login", &headers, body)
+            .await
+            .unwrap()
     };
     let good = json!({ "email": "a@example.com", "password": "x" }).to_string();
-    assert_problem(&send("application/json; charset=utf-8", good.clone()).await, 401, "invalid_credentials");
-    assert_problem(&send("text/plain", good.clone()).await, 415, "unsupported_media_type");
-    let without = world.auth.request(Method::POST, "/auth/login", &[], good).await.unwrap();
+    assert_problem(
+        &send("application/json; charset=utf-8", good.clone()).await,
+        401,
+        "invalid_credentials",
+    );
+    assert_problem(
+        &send("text/plain", good.clone()).await,
+        415,
+        "unsupported_media_type",
+    );
+    let without = world
+        .auth
+        .request(Method::POST, "/auth/login", &[], good)
+        .await
+        .unwrap();
     assert_problem(&without, 415, "unsupported_media_type");
     for broken in ["", "{", "{\"email\": }", "\u{feff}{}", "{} x"] {
-        assert_problem(&send("application/json", broken.into()).await, 400, "malformed_json");
+        assert_problem(
+            &send("application/json", broken.into()).await,
+            400,
+            "malformed_json",
+        );
     }
     for other in ["[]", "7", "null", "\"x\""] {
-        assert_problem(&send("application/json", other.into()).await, 400, "validation_failed");
+        assert_problem(
+            &send("application/json", other.into()).await,
+            400,
+            "validation_failed",
+        );
     }
     let large = format!("{{\"email\": \"{}\"}}", "x".repeat(256 * 1024));
-    assert_problem(&send("application/json", large).await, 413, "payload_too_large");
+    assert_problem(
+        &send("application/json", large).await,
+        413,
+        "payload_too_large",
+    );
 }
 
 #[tokio::test]
@@ -121,10 +176,17 @@ async fn every_fault_of_a_request_is_told_at_once_with_its_place() {
     order["items"][1]["unit_price"] = json!(1.999);
     order["items"][1]["product_name"] = json!("");
     order["shipping_address"]["country"] = json!("ZZ");
-    order["shipping_address"].as_object_mut().unwrap().remove("city");
+    order["shipping_address"]
+        .as_object_mut()
+        .unwrap()
+        .remove("city");
     order["currency"] = json!("usd");
     order["notes"] = json!("x".repeat(501));
-    let answer = world.orders.with_token(&jane.access).post("/orders", &order).await;
+    let answer = world
+        .orders
+        .with_token(&jane.access)
+        .post("/orders", &order)
+        .await;
     assert_problem(&answer, 400, "validation_failed");
     let mut found: Vec<(String, String)> = answer.json()["errors"]
         .as_array()
@@ -147,14 +209,25 @@ async fn every_fault_of_a_request_is_told_at_once_with_its_place() {
         ("/shipping_address/city", "required"),
         ("/shipping_address/country", "format"),
     ];
-    assert_eq!(found, expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned())));
+    assert_eq!(
+        found,
+        expected.map(|(pointer, code)| (pointer.to_owned(), code.to_owned()))
+    );
 
     let query = "/orders?page=0&limit=101&status=paid&sort_by=name&sort_dir=up";
     let answer = world.orders.with_token(&jane.access).get(query).await;
     assert_problem(&answer, 400, "validation_failed");
     let errors = answer.json()["errors"].clone();
-    let names: Vec<_> = errors.as_array().unwrap().iter().map(|f| f["parameter"].clone()).collect();
-    assert_eq!(Value::from(names), json!(["status", "sort_by", "sort_dir", "page", "limit"]));
+    let names: Vec<_> = errors
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["parameter"].clone())
+        .collect();
+    assert_eq!(
+        Value::from(names),
+        json!(["status", "sort_by", "sort_dir", "page", "limit"])
+    );
 }
 
 #[tokio::test]
@@ -171,9 +244,21 @@ async fn without_a_good_token_there_is_no_answer() {
         (&world.orders, Method::PATCH, "/orders/x/status"),
         (&world.notify, Method::GET, "/notifications"),
     ] {
-        for header in [None, Some(basic), Some("Bearer"), Some("Bearer x"), Some(&*refresh)] {
-            let headers: Vec<_> = header.map(|value| ("authorization", value)).into_iter().collect();
-            let answer = client.request(method.clone(), path, &headers, "").await.unwrap();
+        for header in [
+            None,
+            Some(basic),
+            Some("Bearer"),
+            Some("Bearer x"),
+            Some(&*refresh),
+        ] {
+            let headers: Vec<_> = header
+                .map(|value| ("authorization", value))
+                .into_iter()
+                .collect();
+            let answer = client
+                .request(method.clone(), path, &headers, "")
+                .await
+                .unwrap();
             assert_problem(&answer, 401, "invalid_token");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         }

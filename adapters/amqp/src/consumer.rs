@@ -100,8 +100,11 @@ impl Consumer {
         };
         let in_hand = TaskTracker::new();
         let mut queues = JoinSet::new();
+        // Held to the end: a channel that nobody holds is closed, and what it delivered goes back.
+        let mut channels = Vec::new();
         for queue in WORK_QUEUES {
             let channel = open(&connection).await?;
+            channels.push(channel.clone());
             let (worker, in_hand) = (worker.clone(), in_hand.clone());
             queues.spawn(consume(channel, queue, worker, in_hand, stop.clone()));
         }
@@ -120,6 +123,7 @@ impl Consumer {
         // nobody, so the broker delivers it again, and the record keeps it from being sent again.
         let goodbye = connection.close(200, "bye".into());
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, goodbye).await;
+        drop(channels);
         ended
     }
 }

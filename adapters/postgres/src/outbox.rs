@@ -26,7 +26,7 @@ const CLAIM: &str = "
     LIMIT $1
     FOR UPDATE SKIP LOCKED";
 
-const MARK: &str = "UPDATE order_outbox SET published_at = now() WHERE id = ANY($1)";
+const MARK: &str = "UPDATE order_outbox SET published_at = clock_timestamp() WHERE id = ANY($1)";
 
 const BACKLOG: &str = "
     SELECT count(*) AS waiting,

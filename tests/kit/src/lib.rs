@@ -12,6 +12,7 @@ mod process;
 mod proxy;
 mod runtime;
 mod servers;
+mod stack;
 mod url;
 mod wait;
 
@@ -30,4 +31,5 @@ pub use servers::{
     tap::Tap,
     vhost::Vhost,
 };
+pub use stack::{JWT_SECRET, Service, Setup, Stack};
 pub use wait::{wait_for, wait_until};
