@@ -10,7 +10,8 @@ use core_notify::{EmailSender, Mail, SendError};
 use shopflow_ses::SesSender;
 use shopflow_testkit::{FakeSes, Reply, SesRejection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 const JANE: &str = "jane@example.com";
 
@@ -146,6 +147,22 @@ async fn a_refused_connection_means_that_nothing_was_sent() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody = format!("http://{}", socket.local_addr().unwrap());
     let outcome = send(&nobody).await.unwrap_err();
+    assert!(matches!(outcome, SendError::Away(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_come_about_means_that_nothing_was_sent() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Once its queue is full, it neither takes nor refuses connections.
+    let mut queue = Vec::new();
+    let patience = Duration::from_millis(300);
+    while let Ok(waiting) = timeout(patience, TcpStream::connect(address)).await {
+        queue.push(waiting.unwrap());
+    }
+    let outcome = send(&format!("http://{address}")).await.unwrap_err();
     assert!(matches!(outcome, SendError::Away(_)), "{outcome:?}");
 }
 

@@ -1,11 +1,14 @@
 //! What each answer of Twilio means to a notification.
 
+use std::time::Duration;
+
 use core_notify::{SendError, SmsSender, Text};
 use shopflow_http::HttpClient;
 use shopflow_testkit::{FakeTwilio, Reply};
 use shopflow_twilio::{Account, TwilioSender};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 const JANE: &str = "+15555550100";
 const SHOP: &str = "+15555550199";
@@ -139,6 +142,22 @@ async fn a_refused_connection_means_that_nothing_was_sent() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody = format!("http://{}", socket.local_addr().unwrap());
     let outcome = send(&nobody).await.unwrap_err();
+    assert!(matches!(outcome, SendError::Away(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_come_about_means_that_nothing_was_sent() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    // Once its queue is full, it neither takes nor refuses connections.
+    let mut queue = Vec::new();
+    let patience = Duration::from_millis(300);
+    while let Ok(waiting) = timeout(patience, TcpStream::connect(address)).await {
+        queue.push(waiting.unwrap());
+    }
+    let outcome = send(&format!("http://{address}")).await.unwrap_err();
     assert!(matches!(outcome, SendError::Away(_)), "{outcome:?}");
 }
 
