@@ -25,7 +25,9 @@ impl Password {
             return Err(Violation::new("length", "must have 8 to 128 characters"));
         }
         let has = |class: fn(char) -> bool| text.chars().any(class);
-        let special = |c: char| !c.is_alphanumeric() && !c.is_whitespace();
+        let special = |c: char| {
+            !(c.is_uppercase() || c.is_lowercase() || c.is_ascii_digit() || c.is_whitespace())
+        };
         if !(has(char::is_uppercase)
             && has(char::is_lowercase)
             && has(|c| c.is_ascii_digit())
@@ -275,6 +277,7 @@ mod tests {
             GOOD,
             "Aa1!aaaa",
             "Ää1€öööö",
+            "Aa1中aaaa",
             &format!("Aa1!{}", "x".repeat(124)),
         ] {
             assert!(Password::parse(good).is_ok(), "{good}");

@@ -102,7 +102,10 @@ impl Rotation {
     pub fn check_use(&self, used_at: Option<Timestamp>) -> Result<(), Refusal> {
         match used_at {
             None => Ok(()),
-            Some(first) if self.at.duration_since(first) < self.grace => Ok(()),
+            // Without a grace, not even a call whose clock was read before the first one's.
+            Some(first) if !self.grace.is_zero() && self.at.duration_since(first) < self.grace => {
+                Ok(())
+            }
             Some(_) => Err(Refusal::Reused),
         }
     }
@@ -139,6 +142,7 @@ mod tests {
         let used = |second| Some(Timestamp::from_second(second).unwrap());
         assert_eq!(rotation(0).check_use(None), Ok(()));
         assert_eq!(rotation(0).check_use(used(100)), Err(Refusal::Reused));
+        assert_eq!(rotation(0).check_use(used(101)), Err(Refusal::Reused));
         assert_eq!(rotation(10).check_use(used(91)), Ok(()));
         assert_eq!(rotation(10).check_use(used(90)), Err(Refusal::Reused));
     }

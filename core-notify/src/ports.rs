@@ -134,6 +134,9 @@ pub struct Job {
     pub recipient: String,
     /// What it says, as it was first written down.
     pub content: Content,
+    /// Which claim of this notification it is, from 1. Its outcome counts only as long as nobody
+    /// has claimed the notification after it.
+    pub claim: u32,
     /// Whether an earlier attempt may have been taken by the provider: its answer was lost, or the
     /// process that sent it died.
     pub maybe_sent: bool,
@@ -148,8 +151,8 @@ pub enum Claim {
     Held(Channel),
     /// It was sent.
     Sent(Channel),
-    /// It failed for good.
-    Failed(Channel),
+    /// It failed for good, for this reason.
+    Failed(Channel, String),
 }
 
 /// Which notifications a list holds.
@@ -187,16 +190,12 @@ pub trait NotificationStore: Send + Sync {
     /// lives: a message that was sent must not be sent again because nobody wrote it down.
     async fn mark_sent(&self, id: NotificationId, provider_ref: &str, at: Timestamp);
 
-    /// Ends a claim; the notification stays `queued`. `maybe_sent` when the answer was lost.
-    async fn release(
-        &self,
-        id: NotificationId,
-        reason: &str,
-        maybe_sent: bool,
-    ) -> Result<(), StoreError>;
+    /// Ends a claim; the notification stays `queued`. `maybe_sent` when the answer was lost. Does
+    /// nothing when another has claimed it meanwhile.
+    async fn release(&self, job: &Job, reason: &str, maybe_sent: bool) -> Result<(), StoreError>;
 
-    /// Records that it failed for good.
-    async fn mark_failed(&self, id: NotificationId, reason: &str) -> Result<(), StoreError>;
+    /// Records that it failed for good. Does nothing when another has claimed it meanwhile.
+    async fn mark_failed(&self, job: &Job, reason: &str) -> Result<(), StoreError>;
 
     /// The notification with this id, or `None`.
     async fn find(&self, id: NotificationId) -> Result<Option<Notification>, StoreError>;

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use shopflow_http::Ops;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// How long a service that is to stop still accepts connections, so that balancers see that it is
 /// not ready before it is gone.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// Left of the grace for the process to end in.
+const MARGIN: Duration = Duration::from_millis(300);
 
 /// The running parts of a service.
 pub(crate) struct Lifecycle {
@@ -24,6 +27,34 @@ pub(crate) struct Lifecycle {
     tasks: JoinSet<&'static str>,
     ops: Ops,
     grace: Duration,
+}
+
+/// The signals that end a service. Caught from the first moment, before it says that it listens.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Catches them from now on.
+    ///
+    /// # Errors
+    /// When the system does not let us.
+    pub(crate) fn catch() -> anyhow::Result<Self> {
+        let catch = |kind| signal(kind).context("no signals");
+        Ok(Self {
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 impl Lifecycle {
@@ -72,14 +103,12 @@ impl Lifecycle {
     /// When a part ended by itself or panicked: the process must not go on without it.
     pub(crate) async fn run(
         mut self,
+        mut signals: Signals,
         server: impl Future<Output = ()> + Send + 'static,
     ) -> anyhow::Result<()> {
         let mut server = tokio::spawn(server);
-        let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = signals.next() => {}
             Some(ended) = self.tasks.join_next() => match ended {
                 Ok(name) => bail!("the {name} ended by itself"),
                 Err(error) => return Err(error).context("a part of the service died"),
@@ -91,15 +120,14 @@ impl Lifecycle {
         }
         tracing::info!("stopping");
         self.ops.stop();
-        let grace = self.grace;
+        let grace = self.grace.saturating_sub(MARGIN);
         tokio::select! {
             ended = tokio::time::timeout(grace, self.stop(server)) => {
                 if ended.is_err() {
                     tracing::warn!("stopped before everything was finished");
                 }
             }
-            _ = terminate.recv() => tracing::warn!("stopped at once by a second signal"),
-            _ = interrupt.recv() => tracing::warn!("stopped at once by a second signal"),
+            () = signals.next() => tracing::warn!("stopped at once by a second signal"),
         }
         tracing::info!("stopped");
         Ok(())

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use crate::Failure;
 use crate::cli::Service;
 use crate::config::HttpConfig;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Signals};
 use crate::telemetry;
 
 /// The metrics library wants its samples folded now and then.
@@ -79,7 +79,7 @@ fn lifecycle(
 
 /// Serves until the signal to stop, and then what is in flight.
 async fn serve<A: Api>(
-    lifecycle: Lifecycle,
+    (lifecycle, signals): (Lifecycle, Signals),
     listener: TcpListener,
     api: A,
     ops: Ops,
@@ -96,11 +96,15 @@ async fn serve<A: Api>(
         // The sender lives as long as the lifecycle, so this only waits.
         let _ = closing.wait_for(|closing| *closing).await;
     };
-    lifecycle.run(shopflow_http::serve(server, stop)).await
+    lifecycle
+        .run(signals, shopflow_http::serve(server, stop))
+        .await
 }
 
-/// Begins to log and to count.
-fn start(config: &HttpConfig) -> anyhow::Result<PrometheusHandle> {
+/// Begins to catch signals, to log and to count.
+fn start(config: &HttpConfig) -> anyhow::Result<(Signals, PrometheusHandle)> {
+    let signals = Signals::catch()?;
     telemetry::start_logs(config);
-    telemetry::start_metrics().context("no metrics")
+    let metrics = telemetry::start_metrics().context("no metrics")?;
+    Ok((signals, metrics))
 }

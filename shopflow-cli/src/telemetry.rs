@@ -2,7 +2,7 @@
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{HttpConfig, LogFormat};
 
@@ -11,18 +11,31 @@ const LATENCY_BUCKETS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0,
 ];
 
+/// Libraries whose finest logs would show credentials and whole messages. A filter of their own
+/// overrides this.
+const QUIET: &str = "lapin=info,aws_smithy_runtime=info,aws_smithy_runtime_api=info,\
+    aws_sdk_sesv2=info,aws_config=info,hyper=info,hyper_util=info,sqlx=info";
+
 /// Whether a text is a log level or a list of filters.
 ///
 /// # Errors
-/// What is wrong with it.
-pub(crate) fn check_level(text: &str) -> Result<(), ParseError> {
-    EnvFilter::try_new(text).map(drop)
+/// What it should be.
+pub(crate) fn check_level(text: &str) -> Result<(), &'static str> {
+    const WANTED: &str =
+        "must be error, warn, info, debug, trace, off, or filters such as info,sqlx=debug";
+    // A bare word that is no level would be taken for a module, and silence all others.
+    let known = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    if text.split(',').all(known) && EnvFilter::try_new(text).is_ok() {
+        Ok(())
+    } else {
+        Err(WANTED)
+    }
 }
 
 /// Begins to log. Whoever logged before, in a test, goes on.
 pub(crate) fn start_logs(config: &HttpConfig) {
     // Checked when the configuration was.
-    let filter = EnvFilter::new(&config.log_level);
+    let filter = EnvFilter::new(format!("{QUIET},{}", config.log_level));
     let logs = tracing_subscriber::fmt().with_env_filter(filter);
     let _ = match config.log_format {
         LogFormat::Json => logs

@@ -2,11 +2,14 @@
 //! routed it to a queue.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use core_kernel::BoxError;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
+
+use tokio::sync::Mutex;
 
 use crate::connection::connect;
 use crate::topology;
@@ -14,7 +17,11 @@ use crate::topology;
 /// A confirm that takes longer will not be waited for: the broker is blocked or gone.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A broker that takes longer to let us in is frozen.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// One message to publish.
+#[derive(Clone)]
 pub(crate) struct Message {
     pub(crate) exchange: &'static str,
     pub(crate) routing_key: String,
@@ -23,15 +30,97 @@ pub(crate) struct Message {
     pub(crate) body: Vec<u8>,
 }
 
+/// Publishes with confirms, on a channel that is opened when it is first needed and again whenever
+/// it is lost.
+pub(crate) struct Publisher {
+    url: String,
+    name: &'static str,
+    /// Empty while a batch is on its way: a caller that gives up takes the channel with it, since a
+    /// confirm that comes late would be taken for a later one's.
+    channel: Mutex<Option<ConfirmChannel>>,
+    usable: AtomicBool,
+}
+
+impl Publisher {
+    pub(crate) fn new(url: String, name: &'static str) -> Self {
+        Self {
+            url,
+            name,
+            channel: Mutex::default(),
+            usable: AtomicBool::default(),
+        }
+    }
+
+    /// Whether the broker took messages when it was last asked.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.usable.load(Ordering::Relaxed)
+    }
+
+    /// Connects if need be.
+    ///
+    /// # Errors
+    /// When the broker is away, or blocks publishers.
+    pub(crate) async fn ready(&self) -> Result<(), BoxError> {
+        let mut slot = self.channel.lock().await;
+        let ready = self.open(&mut slot).await;
+        self.usable.store(ready.is_ok(), Ordering::Relaxed);
+        ready
+    }
+
+    async fn open(&self, slot: &mut Option<ConfirmChannel>) -> Result<(), BoxError> {
+        if let Some(broken) = slot.take_if(|channel| !channel.is_usable()) {
+            broken.close().await;
+        }
+        if slot.is_none() {
+            *slot = Some(ConfirmChannel::open(&self.url, self.name).await?);
+            tracing::info!("connected to the broker");
+        }
+        match slot {
+            Some(channel) if channel.is_usable() => Ok(()),
+            _ => Err("the broker blocks publishers".into()),
+        }
+    }
+
+    /// Publishes a batch in order, and answers message by message whether the broker confirmed and
+    /// routed it. One batch at a time: a returned message must not be taken for another batch's.
+    ///
+    /// # Errors
+    /// When nothing is known of the batch.
+    pub(crate) async fn publish(&self, batch: Vec<Message>) -> Result<Vec<bool>, BoxError> {
+        let mut slot = self.channel.lock().await;
+        self.open(&mut slot).await?;
+        let channel = slot.take().ok_or("not connected")?;
+        let published = channel.publish(batch).await;
+        self.usable.store(published.is_ok(), Ordering::Relaxed);
+        match published {
+            Ok(_) => *slot = Some(channel),
+            Err(_) => channel.close().await,
+        }
+        published
+    }
+
+    /// Lets go of the broker.
+    pub(crate) async fn close(&self) {
+        if let Some(channel) = self.channel.lock().await.take() {
+            channel.close().await;
+        }
+    }
+}
+
 /// A connection of its own, so that back-pressure on publishing does not hold up acknowledgements.
-pub(crate) struct ConfirmChannel {
+struct ConfirmChannel {
     connection: Connection,
     channel: Channel,
 }
 
 impl ConfirmChannel {
     /// Connects, declares the topology, and asks for confirms.
-    pub(crate) async fn open(url: &str, name: &str) -> lapin::Result<Self> {
+    async fn open(url: &str, name: &str) -> Result<Self, BoxError> {
+        let opened = tokio::time::timeout(OPEN_TIMEOUT, Self::open_now(url, name)).await;
+        Ok(opened.map_err(|_| "the broker does not answer")??)
+    }
+
+    async fn open_now(url: &str, name: &str) -> lapin::Result<Self> {
         let connection = connect(url, name).await?;
         let channel = connection.create_channel().await?;
         topology::declare(&channel).await?;
@@ -45,7 +134,7 @@ impl ConfirmChannel {
     }
 
     /// Whether it can be published on. Not while the broker blocks publishers (memory, disk).
-    pub(crate) fn is_usable(&self) -> bool {
+    fn is_usable(&self) -> bool {
         self.channel.status().connected() && !self.connection.status().blocked()
     }
 
@@ -58,7 +147,7 @@ impl ConfirmChannel {
     /// # Errors
     /// When nothing is known: then this channel must be closed and another opened, since a confirm
     /// that comes late would be taken for a later one's.
-    pub(crate) async fn publish(&self, batch: Vec<Message>) -> Result<Vec<bool>, BoxError> {
+    async fn publish(&self, batch: Vec<Message>) -> Result<Vec<bool>, BoxError> {
         tokio::time::timeout(CONFIRM_TIMEOUT, self.publish_all(batch))
             .await
             .map_err(|_| BoxError::from("no confirm came in time"))?
@@ -105,7 +194,7 @@ impl ConfirmChannel {
     }
 
     /// Closes the connection; what it had in flight is unknown from then on.
-    pub(crate) async fn close(self) {
+    async fn close(self) {
         // It may be gone already, which is as good.
         let _ = tokio::time::timeout(
             Duration::from_secs(1),

@@ -13,13 +13,13 @@ use futures_util::StreamExt;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
-use crate::channel::ConfirmChannel;
+use crate::channel::Publisher;
 use crate::connection::connect;
 use crate::topology::{self, WORK_QUEUES, WorkQueue};
 use work::Worker;
@@ -48,6 +48,8 @@ pub struct Consumer {
     notifier: Arc<Notifier>,
     clock: Arc<dyn Clock>,
     status: ConsumerStatus,
+    publisher: Arc<Publisher>,
+    in_hand: TaskTracker,
 }
 
 impl Consumer {
@@ -59,7 +61,10 @@ impl Consumer {
         clock: Arc<dyn Clock>,
         status: ConsumerStatus,
     ) -> Self {
+        let publisher = Publisher::new(url.clone(), "shopflow notify: retries");
         Self {
+            publisher: Arc::new(publisher),
+            in_hand: TaskTracker::new(),
             url,
             notifier: Arc::new(notifier),
             clock,
@@ -85,39 +90,40 @@ impl Consumer {
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         }
+        self.finish().await;
+        self.publisher.close().await;
+    }
+
+    /// Waits until nothing is in hand any more, of this connection or of one that broke.
+    async fn finish(&self) {
+        self.in_hand.close();
+        self.in_hand.wait().await;
     }
 
     /// One connection's life: until it breaks, or until `stop`.
     async fn session(&self, stop: watch::Receiver<bool>) -> Result<(), BoxError> {
-        let publisher = ConfirmChannel::open(&self.url, "shopflow notify: retries").await?;
         let connection = connect(&self.url, "shopflow notify: consumer").await?;
         let worker = Worker {
             notifier: self.notifier.clone(),
-            publisher: Arc::new(Mutex::new(publisher)),
-            publisher_lost: Arc::default(),
+            publisher: self.publisher.clone(),
             clock: self.clock.clone(),
             stop: stop.clone(),
         };
-        let in_hand = TaskTracker::new();
         let mut queues = JoinSet::new();
         // Held to the end: a channel that nobody holds is closed, and what it delivered goes back.
         let mut channels = Vec::new();
         for queue in WORK_QUEUES {
             let channel = open(&connection).await?;
             channels.push(channel.clone());
-            let (worker, in_hand) = (worker.clone(), in_hand.clone());
+            let (worker, in_hand) = (worker.clone(), self.in_hand.clone());
             queues.spawn(consume(channel, queue, worker, in_hand, stop.clone()));
         }
         self.status.0.store(true, Ordering::Relaxed);
         tracing::info!("consuming events");
-        let ended = tokio::select! {
-            ended = all_stopped(&mut queues) => ended,
-            () = worker.publisher_lost.notified() => Err("the publishing channel is lost".into()),
-        };
+        let ended = all_stopped(&mut queues).await;
         self.status.0.store(false, Ordering::Relaxed);
         if ended.is_ok() {
-            in_hand.close();
-            in_hand.wait().await;
+            self.finish().await;
         }
         // After a fault, what is in hand goes on until it is recorded. Its acknowledgement reaches
         // nobody, so the broker delivers it again, and the record keeps it from being sent again.

@@ -85,8 +85,10 @@ fn number(value: u32) -> AMQPValue {
     AMQPValue::LongLongInt(value.into())
 }
 
-/// A clean copy of the properties: same identity, same trace, none of the broker's own marks. A
-/// copy that kept `x-death` could be dropped in silence as a dead-letter cycle.
+/// What a message keeps on its way to another queue: its identity and its trace, and nothing that
+/// the broker or a stranger put there. A copy that kept `x-death` could be dropped in silence as a
+/// dead-letter cycle, one with an `expiration` would vanish, one with a foreign `user_id` would be
+/// refused.
 fn clean(properties: &BasicProperties, hop: &Hop) -> (BasicProperties, FieldTable) {
     let mut headers = FieldTable::default();
     if let Some(original) = properties.headers() {
@@ -98,11 +100,22 @@ fn clean(properties: &BasicProperties, hop: &Hop) -> (BasicProperties, FieldTabl
     }
     let id = properties.message_id().clone();
     let id = id.unwrap_or_else(|| hop.context.request_id.as_ref().into());
-    let copy = properties
-        .clone()
-        .with_message_id(id)
+    let mut copy = BasicProperties::default()
+        .with_content_type("application/json".into())
         .with_delivery_mode(2)
-        .with_headers(FieldTable::default());
+        .with_message_id(id);
+    if let Some(kind) = properties.kind() {
+        copy = copy.with_type(kind.clone());
+    }
+    if let Some(at) = properties.timestamp() {
+        copy = copy.with_timestamp(*at);
+    }
+    if let Some(app) = properties.app_id() {
+        copy = copy.with_app_id(app.clone());
+    }
+    if let Some(correlation) = properties.correlation_id() {
+        copy = copy.with_correlation_id(correlation.clone());
+    }
     (copy, headers)
 }
 

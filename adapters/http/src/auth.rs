@@ -83,10 +83,7 @@ impl AuthApi {
             .auth
             .login(&email, Password::attempt(&password))
             .await?;
-        Ok(reply::no_store(reply::json(
-            StatusCode::OK,
-            &Tokens::from(pair),
-        )?))
+        reply::json(StatusCode::OK, &Tokens::from(pair))
     }
 
     async fn refresh(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
@@ -97,10 +94,7 @@ impl AuthApi {
             return Err(ApiError::validation(faults));
         };
         let pair = self.auth.refresh(&token).await?;
-        Ok(reply::no_store(reply::json(
-            StatusCode::OK,
-            &Tokens::from(pair),
-        )?))
+        reply::json(StatusCode::OK, &Tokens::from(pair))
     }
 
     async fn validate(&self, request: &Inbound) -> Result<Reply, ApiError> {

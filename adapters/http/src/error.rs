@@ -91,6 +91,15 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
     }
 
+    /// 400: no `Host`, or more than one.
+    pub(crate) fn bad_host() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            "A request must have one Host header.",
+        )
+    }
+
     /// 400: a step that the state machine forbids.
     pub(crate) fn invalid_transition(detail: String, allowed: Vec<&'static str>) -> Self {
         Self {

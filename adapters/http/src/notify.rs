@@ -5,7 +5,7 @@ mod dto;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use core_kernel::{Faults, NotificationId, TokenVerifier, Violation};
+use core_kernel::{Faults, NotificationId, Text, TokenVerifier, Violation};
 use core_notify::{Channel, FindError, NotificationFilter, Notifications, Status, StoreError};
 use http::{Method, StatusCode};
 
@@ -73,9 +73,8 @@ impl NotifyApi {
                 text.parse()
                     .map_err(|_| Violation::new("format", "must be a UUID"))
             }),
-            type_key: query.optional(&mut faults, "type", |text| match text.len() {
-                1..=100 => Ok(text.to_owned()),
-                _ => Err(Violation::new("length", "must have 1 to 100 characters")),
+            type_key: query.optional(&mut faults, "type", |text| {
+                Text::<100>::parse(text).map(|text| text.as_str().to_owned())
             }),
             status: query.optional(&mut faults, "status", |word| {
                 Status::from_word(word).ok_or_else(|| one_of(&["queued", "sent", "failed"]))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{Method, StatusCode};
@@ -10,6 +11,9 @@ use serde_json::{Map, Value, json};
 use crate::error::ApiError;
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
+
+/// A check that takes longer has failed; who asks wants an answer.
+const CHECKS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Tells whether what a service needs is there.
 #[async_trait]
@@ -70,7 +74,9 @@ impl Ops {
     async fn ready(&self) -> Result<Reply, ApiError> {
         let mut ready = !self.stopping.load(Ordering::Relaxed);
         let mut checks = Map::new();
-        for (name, ok) in self.readiness.checks().await {
+        let checked = tokio::time::timeout(CHECKS_TIMEOUT, self.readiness.checks()).await;
+        ready &= checked.is_ok();
+        for (name, ok) in checked.unwrap_or_default() {
             ready &= ok;
             checks.insert(name.to_owned(), Value::from(word(ok)));
         }

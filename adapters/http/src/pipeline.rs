@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use core_kernel::chain;
 use futures_util::FutureExt;
+use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use tracing::Instrument;
@@ -38,14 +39,18 @@ pub(crate) async fn handle<A: Api + ?Sized>(
     let started = Instant::now();
     let mut request = Inbound::new(request);
     let id = request.context.request_id.clone();
-    let span = tracing::info_span!(
+    // At this level it is there whatever is filtered out: its ids belong to every line.
+    let span = tracing::error_span!(
         "request",
         request_id = %id,
         trace_id = %request.context.trace.trace_id(),
     );
     async {
         let method = request.method().clone();
-        let ours = ops.respond(&request).await;
+        let ours = match request.has_one_host() {
+            true => ops.respond(&request).await,
+            false => Some(Err(ApiError::bad_host())),
+        };
         let route = match &ours {
             Some(_) => "ops",
             None => api.route(request.path()).unwrap_or("unknown"),
@@ -58,8 +63,12 @@ pub(crate) async fn handle<A: Api + ?Sized>(
             log_failure(&error);
             error.into_reply(&id)
         });
+        let headers = reply.headers_mut();
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // Answers are personal, and some are tokens (RFC 6749 §5.1): nobody is to keep them.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Ok(value) = HeaderValue::from_str(&id) {
-            reply.headers_mut().insert("x-request-id", value);
+            headers.insert("x-request-id", value);
         }
         record(&method, route, &reply, started.elapsed());
         reply

@@ -1,7 +1,7 @@
 //! Answers.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
@@ -18,14 +18,6 @@ pub type Reply = Response<Full<Bytes>>;
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Result<Reply, ApiError> {
     let body = serde_json::to_vec(value).map_err(|error| ApiError::internal(error.into()))?;
     Ok(with_type(status, "application/json", body))
-}
-
-/// Marks an answer that carries a token, so that nobody keeps it (RFC 6749 §5.1).
-pub(crate) fn no_store(mut reply: Reply) -> Reply {
-    reply
-        .headers_mut()
-        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    reply
 }
 
 /// An answer with a body of this type.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use core_kernel::{EventId, RequestContext, TraceContext};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Version};
 use hyper::body::Incoming;
 
 use crate::body;
@@ -41,6 +41,12 @@ impl Inbound {
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.parts.method
+    }
+
+    /// Whether the request names its host once, as RFC 9112 §3.2 demands.
+    pub(crate) fn has_one_host(&self) -> bool {
+        self.parts.version < Version::HTTP_11
+            || self.parts.headers.get_all(HOST).into_iter().count() == 1
     }
 
     /// The path.

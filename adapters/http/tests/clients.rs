@@ -1,5 +1,10 @@
 //! How the services call each other, and what each answer means to the one that asked.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows tests, but not what helps them"
+)]
+
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

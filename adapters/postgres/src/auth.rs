@@ -103,6 +103,10 @@ impl UserStore for PgUserStore {
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
+        // PostgreSQL has no text with a NUL in it, so nobody has such an address.
+        if email.as_str().contains('\0') {
+            return Ok(None);
+        }
         let row = sqlx::query_as::<_, AccountRow>(FIND_BY_EMAIL)
             .bind(email.as_str())
             .fetch_optional(&self.pool)

@@ -1,8 +1,13 @@
 //! Bringing a database up to date. The scripts are compiled in; PostgreSQL's advisory lock keeps
 //! replicas that start together from racing.
 
+use std::time::Duration;
+
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPool;
+
+/// Far longer than a script takes, or the wait for another replica that runs it.
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Whose tables. Each has its own list of what was applied, so that all may share one database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,5 +67,8 @@ impl Schema {
 /// # Errors
 /// When the database is away or a script fails; a script is applied whole or not at all.
 pub async fn migrate(pool: &PgPool, schema: Schema) -> Result<(), MigrateError> {
-    schema.migrator().run(pool).await.map_err(MigrateError)
+    match tokio::time::timeout(TIMEOUT, schema.migrator().run(pool)).await {
+        Ok(done) => done.map_err(MigrateError),
+        Err(late) => Err(MigrateError(sqlx::Error::Io(late.into()).into())),
+    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use core_kernel::{EventId, NotificationId, Page, PageRequest, UserScope};
 use core_notify::{
-    Channel, Claim, Draft, Notification, NotificationFilter, NotificationStore, Status, StoreError,
-    Summary,
+    Channel, Claim, Draft, Job, Notification, NotificationFilter, NotificationStore, Status,
+    StoreError, Summary,
 };
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -16,6 +16,7 @@ use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 use crate::error::notify_error;
+use crate::pool::within;
 use row::{ClaimRow, JobRow, ListRow, NotificationRow};
 
 // A lease outlives every attempt (8 s at most), and little more: after a crash its message waits
@@ -33,13 +34,14 @@ const ENQUEUE: &str = "
         lease_until = now() + interval '15 seconds', updated_at = now()
     WHERE notifications.status <> 'sent'
       AND (notifications.lease_until IS NULL OR notifications.lease_until < now())
-    RETURNING id, channel, recipient, subject, body, body_text, unknown_outcomes > 0 AS maybe_sent";
+    RETURNING id, channel, recipient, subject, body, body_text, attempts,
+              unknown_outcomes > 0 AS maybe_sent";
 
 const STATUSES: &str = "SELECT channel, status FROM notifications WHERE event_id = $1";
 
 const RECLAIM: &str = "
     WITH known AS (
-        SELECT id, channel, status,
+        SELECT id, channel, status, error_message,
                status <> 'sent' AND (status <> 'failed' OR $2)
                AND (lease_until IS NULL OR lease_until < now()) AS free
         FROM notifications WHERE event_id = $1
@@ -50,11 +52,11 @@ const RECLAIM: &str = "
             unknown_outcomes = n.unknown_outcomes + (n.lease_until IS NOT NULL)::integer,
             lease_until = now() + interval '15 seconds', updated_at = now()
         FROM known WHERE n.id = known.id AND known.free
-        RETURNING n.id, n.recipient, n.subject, n.body, n.body_text,
+        RETURNING n.id, n.recipient, n.subject, n.body, n.body_text, n.attempts,
                   n.unknown_outcomes > 0 AS maybe_sent
     )
-    SELECT known.channel, known.status, claimed.id, claimed.recipient, claimed.subject,
-           claimed.body, claimed.body_text, claimed.maybe_sent
+    SELECT known.channel, known.status, known.error_message, claimed.id, claimed.recipient,
+           claimed.subject, claimed.body, claimed.body_text, claimed.attempts, claimed.maybe_sent
     FROM known LEFT JOIN claimed ON claimed.id = known.id";
 
 const MARK_SENT: &str = "
@@ -63,16 +65,17 @@ const MARK_SENT: &str = "
         lease_until = NULL, updated_at = now()
     WHERE id = $1";
 
+// The number of the claim fences off who was so slow that another has claimed it meanwhile.
 const RELEASE: &str = "
     UPDATE notifications
     SET error_message = left($2, 1000), lease_until = NULL,
-        unknown_outcomes = unknown_outcomes + $3::integer, updated_at = now()
-    WHERE id = $1";
+        unknown_outcomes = unknown_outcomes + $4::integer, updated_at = now()
+    WHERE id = $1 AND attempts = $3 AND status = 'queued'";
 
 const MARK_FAILED: &str = "
     UPDATE notifications
     SET status = 'failed', error_message = left($2, 1000), lease_until = NULL, updated_at = now()
-    WHERE id = $1";
+    WHERE id = $1 AND attempts = $3 AND status = 'queued'";
 
 const FIND: &str = "
     SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at, created_at,
@@ -140,11 +143,8 @@ impl PgNotificationStore {
         event: EventId,
         channel: Channel,
     ) -> Result<Option<Status>, StoreError> {
-        let rows: Vec<(String, String)> = sqlx::query_as(STATUSES)
-            .bind(event.0)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(notify_error)?;
+        let statuses = sqlx::query_as(STATUSES).bind(event.0).fetch_all(&self.pool);
+        let rows: Vec<(String, String)> = within(statuses).await.map_err(notify_error)?;
         let found = rows.iter().find(|row| row.0 == channel.as_str());
         Ok(found.and_then(|row| Status::from_word(&row.1)))
     }
@@ -153,7 +153,8 @@ impl PgNotificationStore {
 #[async_trait]
 impl NotificationStore for PgNotificationStore {
     async fn enqueue(&self, drafts: &[Draft]) -> Result<Vec<Claim>, StoreError> {
-        let rows = self.insert_and_claim(drafts).await.map_err(notify_error)?;
+        let rows = within(self.insert_and_claim(drafts)).await;
+        let rows = rows.map_err(notify_error)?;
         let jobs = rows.into_iter().map(JobRow::job);
         let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
         let mut claims = Vec::with_capacity(drafts.len());
@@ -171,12 +172,11 @@ impl NotificationStore for PgNotificationStore {
     }
 
     async fn reclaim(&self, event: EventId, failed_too: bool) -> Result<Vec<Claim>, StoreError> {
-        let rows: Vec<ClaimRow> = sqlx::query_as(RECLAIM)
+        let reclaimed = sqlx::query_as(RECLAIM)
             .bind(event.0)
             .bind(failed_too)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(notify_error)?;
+            .fetch_all(&self.pool);
+        let rows: Vec<ClaimRow> = within(reclaimed).await.map_err(notify_error)?;
         rows.into_iter().map(ClaimRow::claim).collect()
     }
 
@@ -186,9 +186,8 @@ impl NotificationStore for PgNotificationStore {
                 .bind(id.0)
                 .bind(provider_ref)
                 .bind(at.to_sqlx())
-                .execute(&self.pool)
-                .await;
-            match recorded {
+                .execute(&self.pool);
+            match within(recorded).await {
                 Ok(_) => return,
                 Err(error) => {
                     tracing::error!(notification_id = %id, error = %error,
@@ -199,30 +198,23 @@ impl NotificationStore for PgNotificationStore {
         }
     }
 
-    async fn release(
-        &self,
-        id: NotificationId,
-        reason: &str,
-        maybe_sent: bool,
-    ) -> Result<(), StoreError> {
-        sqlx::query(RELEASE)
-            .bind(id.0)
+    async fn release(&self, job: &Job, reason: &str, maybe_sent: bool) -> Result<(), StoreError> {
+        let released = sqlx::query(RELEASE)
+            .bind(job.id.0)
             .bind(reason)
+            .bind(i64::from(job.claim))
             .bind(maybe_sent)
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(notify_error)
+            .execute(&self.pool);
+        within(released).await.map(drop).map_err(notify_error)
     }
 
-    async fn mark_failed(&self, id: NotificationId, reason: &str) -> Result<(), StoreError> {
-        sqlx::query(MARK_FAILED)
-            .bind(id.0)
+    async fn mark_failed(&self, job: &Job, reason: &str) -> Result<(), StoreError> {
+        let marked = sqlx::query(MARK_FAILED)
+            .bind(job.id.0)
             .bind(reason)
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(notify_error)
+            .bind(i64::from(job.claim))
+            .execute(&self.pool);
+        within(marked).await.map(drop).map_err(notify_error)
     }
 
     async fn find(&self, id: NotificationId) -> Result<Option<Notification>, StoreError> {

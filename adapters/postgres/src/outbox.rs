@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::pool::within;
 use async_trait::async_trait;
 use core_kernel::{
     BoxError, EventId, EventPublisher, Outbox, OutboxBacklog, OutboxMessage, RelayError,
@@ -127,10 +128,10 @@ impl Outbox for PgOutbox {
     }
 
     async fn backlog(&self) -> Result<OutboxBacklog, RelayError> {
-        let (waiting, oldest_seconds): (i64, f64) = sqlx::query_as(BACKLOG)
-            .fetch_one(&self.pool)
-            .await
-            .map_err(store)?;
+        let (waiting, oldest_seconds): (i64, f64) =
+            within(sqlx::query_as(BACKLOG).fetch_one(&self.pool))
+                .await
+                .map_err(store)?;
         Ok(OutboxBacklog {
             waiting: waiting.unsigned_abs(),
             oldest_seconds,

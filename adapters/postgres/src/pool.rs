@@ -14,6 +14,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// restarted. Busy ones are not, since that would double the round trips.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
+/// A connection that does not answer by then is closed instead of kept.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The URL is no PostgreSQL URL.
 #[derive(Debug, thiserror::Error)]
 #[error("must be a PostgreSQL URL, such as postgres://user:password@host:5432/database")]
@@ -33,6 +36,16 @@ pub fn pool(url: &str, max_connections: u32, application: &str) -> Result<PgPool
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(Duration::from_secs(300))
         .test_before_acquire(false)
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // A caller may have given up on a server that does not answer. The pool waits for
+                // a connection's answer before it takes it back, without end; this ends it.
+                match tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await {
+                    Ok(answer) => answer.map(|()| true),
+                    Err(late) => Err(sqlx::Error::Io(late.into())),
+                }
+            })
+        })
         .before_acquire(|connection, meta| {
             Box::pin(async move {
                 if meta.idle_for > TRUSTED_IDLE {
@@ -42,6 +55,18 @@ pub fn pool(url: &str, max_connections: u32, application: &str) -> Result<PgPool
             })
         })
         .connect_lazy_with(options))
+}
+
+/// A statement that takes longer has lost its server.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a statement gives, if the server answers at all: a connection can be silent for ever. For
+/// work that no request's own time limit bounds.
+pub(crate) async fn within<T>(work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    match tokio::time::timeout(STATEMENT_TIMEOUT, work).await {
+        Ok(done) => done,
+        Err(late) => Err(sqlx::Error::Io(late.into())),
+    }
 }
 
 /// Whether the database answers.

@@ -45,7 +45,7 @@ fn by_code(code: &str, status: u16) -> fn(String) -> SendError {
         | "NotFoundException" => SendError::Away,
         _ => match status {
             401 | 403 => SendError::Away,
-            429 => SendError::NotNow,
+            408 | 429 => SendError::NotNow,
             400..=499 => SendError::Refused,
             _ => SendError::Unknown,
         },

@@ -81,7 +81,7 @@ struct Accepted {
 
 #[derive(Deserialize)]
 struct Problem {
-    code: Option<u32>,
+    code: Option<serde_json::Value>,
     message: Option<String>,
 }
 
@@ -122,7 +122,10 @@ fn refusal(status: StatusCode, body: &[u8], recipient: &str) -> SendError {
         code: None,
         message: None,
     });
-    let code = problem.code.unwrap_or_default();
+    let code = problem
+        .code
+        .and_then(|code| code.as_u64())
+        .unwrap_or_default();
     let message = problem
         .message
         .unwrap_or_default()
@@ -134,7 +137,7 @@ fn refusal(status: StatusCode, body: &[u8], recipient: &str) -> SendError {
             SendError::Away(reason)
         }
         // "Never processed and always safe to retry" (Twilio, error 20429).
-        (429, _) => SendError::NotNow(reason),
+        (408 | 429, _) => SendError::NotNow(reason),
         (400..=499, _) => SendError::Refused(reason),
         _ => SendError::Unknown(reason),
     }

@@ -25,6 +25,9 @@ pub struct Delivery<'a> {
     pub attempt: u32,
     /// Whether the event may have been worked on before: another attempt, or a crash.
     pub again: bool,
+    /// Whether what had failed for good is to be tried once more: the broker has it anew, as after
+    /// a replay, and not from us.
+    pub revive: bool,
 }
 
 /// What is to become of a delivery.
@@ -106,9 +109,8 @@ impl Notifier {
         context: &RequestContext,
     ) -> Result<Vec<Claim>, Outcome> {
         if delivery.again {
-            // At the first attempt a failed one means a replayed dead letter: it is to be sent.
-            let known = self.store.reclaim(event.id, delivery.attempt == 1).await;
-            let known = known.map_err(|error| from_store(&error))?;
+            let known = self.store.reclaim(event.id, delivery.revive).await;
+            let known = known.map_err(|error| from_store(&error, delivery.attempt))?;
             if !known.is_empty() {
                 return Ok(known);
             }
@@ -122,7 +124,7 @@ impl Notifier {
         let contact = contact.map_err(|error| from_read(&error, delivery.attempt))?;
         let drafts = self.compose(event, &order, &contact)?;
         let claims = self.store.enqueue(&drafts).await;
-        claims.map_err(|error| from_store(&error))
+        claims.map_err(|error| from_store(&error, delivery.attempt))
     }
 
     fn compose(
@@ -173,13 +175,12 @@ impl Notifier {
             match claim {
                 Claim::Send(job) => jobs.push(job),
                 Claim::Held(_) => held = true,
-                Claim::Failed(channel) => {
-                    failed.push((channel, "refused at an earlier attempt".to_owned()))
-                }
+                Claim::Failed(channel, reason) => failed.push((channel, reason)),
                 Claim::Sent(_) => {}
             }
         }
-        let mut refused = !failed.is_empty();
+        // What had failed before the last attempt had not run out of attempts.
+        let mut refused = !failed.is_empty() && retry.is_some();
         let (mut away, mut not_now) = (None, None);
         let outcomes = join_all(
             jobs.iter()
@@ -196,7 +197,7 @@ impl Notifier {
                 }
                 Ok(Sent::NotNow(reason)) if retry.is_some() => not_now = Some(reason),
                 Ok(Sent::NotNow(reason)) => failed.push((job.channel, reason)),
-                Err(error) => return from_store(&error),
+                Err(error) => return from_store(&error, attempt),
             }
         }
         match (away, not_now, retry) {
@@ -244,6 +245,7 @@ impl Notifier {
         };
         let error = match answer {
             Ok(provider_ref) => {
+                let provider_ref = storable(&provider_ref);
                 self.store
                     .mark_sent(id, &provider_ref, self.clock.now())
                     .await;
@@ -255,16 +257,16 @@ impl Notifier {
         };
         tracing::warn!(event_id = %event.id, order_id = %event.order_id, notification_id = %id,
             channel, error = %error, "notification not sent");
-        let reason = error.to_string();
+        let reason = storable(&error.to_string());
         match error {
-            SendError::Refused(_) => self.store.mark_failed(id, &reason).await?,
+            SendError::Refused(_) => self.store.mark_failed(job, &reason).await?,
             SendError::NotNow(_) | SendError::Unknown(_) if last => {
-                self.store.mark_failed(id, &reason).await?;
+                self.store.mark_failed(job, &reason).await?;
             }
             SendError::NotNow(_) | SendError::Away(_) => {
-                self.store.release(id, &reason, false).await?
+                self.store.release(job, &reason, false).await?;
             }
-            SendError::Unknown(_) => self.store.release(id, &reason, true).await?,
+            SendError::Unknown(_) => self.store.release(job, &reason, true).await?,
         }
         Ok(match error {
             SendError::Refused(_) => Sent::Refused(reason),
@@ -282,10 +284,26 @@ fn dead(class: &'static str, reason: String, channels: Vec<Channel>) -> Outcome 
     }
 }
 
-/// Our own database away is nothing that an attempt should be counted for.
-fn from_store(error: &StoreError) -> Outcome {
-    Outcome::Wait {
-        reason: chain(error),
+/// What a provider says, as any store can keep it.
+fn storable(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// Our own database away is nothing that an attempt should be counted for; a row that it cannot
+/// take or read is.
+fn from_store(error: &StoreError, attempt: u32) -> Outcome {
+    match error {
+        StoreError::Unavailable(_) => Outcome::Wait {
+            reason: chain(error),
+        },
+        StoreError::Broken(_) => again(chain(error), attempt),
+    }
+}
+
+fn again(reason: String, attempt: u32) -> Outcome {
+    match delay_after(attempt) {
+        Some(after) => Outcome::Retry { after, reason },
+        None => dead("exhausted", reason, Vec::new()),
     }
 }
 
@@ -293,9 +311,6 @@ fn from_read(error: &ReadError, attempt: u32) -> Outcome {
     let reason = chain(error);
     match error {
         ReadError::Away(..) => Outcome::Wait { reason },
-        ReadError::NotFound(_) | ReadError::Broken(..) => match delay_after(attempt) {
-            Some(after) => Outcome::Retry { after, reason },
-            None => dead("exhausted", reason, Vec::new()),
-        },
+        ReadError::NotFound(_) | ReadError::Broken(..) => again(reason, attempt),
     }
 }

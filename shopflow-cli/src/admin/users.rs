@@ -73,7 +73,10 @@ fn create_admin(args: &CreateAdminArgs) -> Result<(), Failure> {
 /// on the machine could read.
 fn password() -> Result<Password, Failure> {
     const NAME: &str = "SHOPFLOW_ADMIN_PASSWORD";
-    let text = match admin_password() {
+    let mut problems = Problems::default();
+    let given = admin_password(&mut problems).map(|secret| secret.value);
+    problems.finish(Some(()))?;
+    let text = match given {
         Some(password) => password,
         None => rpassword::prompt_password("Password: ")
             .map(SecretString::from)

@@ -139,16 +139,17 @@ pub(crate) fn check<T, E: Display>(
     }
 }
 
-/// `SHOPFLOW_ADMIN_PASSWORD`, which has no flag: arguments are seen by everybody on the machine.
+/// `SHOPFLOW_ADMIN_PASSWORD`, or its file. It has no flag: arguments are seen by everybody on the
+/// machine.
 #[expect(
     clippy::disallowed_methods,
     reason = "config is where the environment is read"
 )]
-pub(crate) fn admin_password() -> Option<SecretString> {
-    std::env::var("SHOPFLOW_ADMIN_PASSWORD")
-        .ok()
-        .filter(|password| !password.is_empty())
-        .map(SecretString::from)
+pub(crate) fn admin_password(problems: &mut Problems) -> Option<Secret> {
+    const NAME: &str = "SHOPFLOW_ADMIN_PASSWORD";
+    let value = std::env::var(NAME).ok();
+    let file = std::env::var("SHOPFLOW_ADMIN_PASSWORD_FILE").ok();
+    secret(problems, NAME, value.as_ref(), file.as_ref())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ impl Readiness for Needs {
 }
 
 pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
-    let metrics = start(&config.http)?;
+    let (signals, metrics) = start(&config.http)?;
     let listener = listen(&config.http).await?;
     let database = Database::open(&config.http, "shopflow auth")?;
     let crypto = PasswordCrypto::new(config.scrypt).context("no password hashing")?;
@@ -46,7 +46,7 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
     serve(
-        lifecycle,
+        (lifecycle, signals),
         listener,
         AuthApi::new(auth),
         ops,

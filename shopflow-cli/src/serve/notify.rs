@@ -32,7 +32,7 @@ impl Readiness for Needs {
 }
 
 pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
-    let metrics = start(&config.http)?;
+    let (signals, metrics) = start(&config.http)?;
     let listener = listen(&config.http).await?;
     let database = Database::open(&config.http, "shopflow notify")?;
     let status = ConsumerStatus::default();
@@ -70,5 +70,5 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
     lifecycle.spawn("consumer", async move { consumer.run(stopping).await });
 
     let api = NotifyApi::new(Notifications::new(store), Arc::new(auth));
-    serve(lifecycle, listener, api, ops, config.http.grace).await
+    serve((lifecycle, signals), listener, api, ops, config.http.grace).await
 }

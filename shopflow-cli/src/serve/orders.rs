@@ -25,13 +25,13 @@ impl Readiness for Needs {
     async fn checks(&self) -> Vec<(&'static str, bool)> {
         vec![
             ("database", self.database.is_ready().await),
-            ("broker", self.publisher.is_connected().await),
+            ("broker", self.publisher.is_connected()),
         ]
     }
 }
 
 pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
-    let metrics = start(&config.http)?;
+    let (signals, metrics) = start(&config.http)?;
     let listener = listen(&config.http).await?;
     let database = Database::open(&config.http, "shopflow orders")?;
     let publisher = Arc::new(AmqpPublisher::new(
@@ -65,5 +65,5 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
     let store = Arc::new(PgOrderStore::new(database.pool));
     let orders = Orders::new(store, Arc::new(wake), Arc::new(SystemClock));
     let api = OrdersApi::new(orders, Arc::new(verifier));
-    serve(lifecycle, listener, api, ops, config.http.grace).await
+    serve((lifecycle, signals), listener, api, ops, config.http.grace).await
 }

@@ -1,18 +1,21 @@
 //! What becomes of one delivery.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use core_kernel::{BoxError, Clock};
 use core_notify::{Delivery, Notifier, Outcome};
+use futures_util::FutureExt;
 use lapin::BasicProperties;
 use lapin::message::Delivery as Received;
-use lapin::options::{BasicAckOptions, BasicNackOptions, BasicRejectOptions};
-use tokio::sync::{Mutex, Notify, watch};
+use lapin::options::{BasicAckOptions, BasicNackOptions};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::channel::{ConfirmChannel, Message};
+use crate::backoff::Backoff;
+use crate::channel::{Message, Publisher};
 use crate::headers::{Hop, for_dead_letter, for_retry};
 use crate::topology::{DEAD_LETTERS, RETRY, WorkQueue};
 
@@ -23,16 +26,14 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// A message in hand for half an hour would cost us the channel (the broker's consumer timeout).
 const MAX_IN_HAND: Duration = Duration::from_secs(20 * 60);
 
-/// Before a message goes back that its next home did not take.
+/// Before a message goes back to its queue, so as not to spin.
 const RETURN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Works on deliveries.
 #[derive(Clone)]
 pub(super) struct Worker {
     pub(super) notifier: Arc<Notifier>,
-    pub(super) publisher: Arc<Mutex<ConfirmChannel>>,
-    /// Told when the publishing channel is of no more use.
-    pub(super) publisher_lost: Arc<Notify>,
+    pub(super) publisher: Arc<Publisher>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -55,7 +56,7 @@ impl Worker {
             return;
         }
         let hop = Hop::read(&received.properties);
-        let span = tracing::info_span!(
+        let span = tracing::error_span!(
             "event",
             request_id = %hop.context.request_id,
             trace_id = %hop.context.trace.trace_id(),
@@ -63,12 +64,15 @@ impl Worker {
             attempt = hop.attempt,
         );
         async {
-            let settle = self.handle(queue, &received, &hop).await;
+            // A panic must not keep the message unacknowledged; what it cost is on the next try.
+            let handled = AssertUnwindSafe(self.handle(queue, &received, &hop)).catch_unwind();
+            let settle = handled.await.unwrap_or_else(|_| {
+                tracing::error!("working on the event panicked");
+                Settle::Return
+            });
             if let Err(error) = self.settle(&received, settle).await {
-                tracing::warn!(
-                    error = core_kernel::chain(&*error),
-                    "delivery not settled; it comes again"
-                );
+                let error = core_kernel::chain(&*error);
+                tracing::warn!(error, "delivery not settled; it comes again");
             }
         }
         .instrument(span)
@@ -80,11 +84,13 @@ impl Worker {
         let in_hand_since = Instant::now();
         let mut wait = MIN_WAIT;
         let mut again = received.redelivered || hop.republished;
+        let mut revive = !hop.republished;
         loop {
             let delivery = Delivery {
                 body: &received.data,
                 attempt: hop.attempt,
                 again,
+                revive,
             };
             let outcome = self.notifier.handle(delivery, &hop.context).await;
             count(queue, &outcome);
@@ -120,7 +126,12 @@ impl Worker {
                 }
                 Outcome::Wait { reason } => reason,
             };
-            if in_hand_since.elapsed() > MAX_IN_HAND || !received.acker.usable() {
+            if in_hand_since.elapsed() > MAX_IN_HAND {
+                // A fresh copy, since the broker counts returns and dead-letters after twenty.
+                let copy = for_retry(properties, hop, hop.attempt, None);
+                return Settle::Move(waiting(queue, 1, copy, received));
+            }
+            if !received.acker.usable() {
                 return Settle::Return;
             }
             tracing::warn!(reason, "waiting for a neighbour");
@@ -131,57 +142,51 @@ impl Worker {
             }
             wait = (wait * 2).min(MAX_WAIT);
             again = true;
+            revive = false;
         }
     }
 
     async fn settle(&self, received: &Received, settle: Settle) -> Result<(), BoxError> {
-        let moved = match settle {
-            Settle::Ack => Ok(()),
-            Settle::Return => Err(BoxError::from("returned to its queue")),
-            Settle::Move(message) => {
-                let dead = message.exchange == DEAD_LETTERS;
-                match self.publish(message).await {
-                    Err(error) if dead => {
-                        tracing::error!(
-                            error = core_kernel::chain(&*error),
-                            "dead letter not confirmed; leaving it to the broker"
-                        );
-                        received
-                            .reject(BasicRejectOptions { requeue: false })
-                            .await?;
-                        return Ok(());
-                    }
-                    moved => moved,
-                }
-            }
+        let gone = match settle {
+            Settle::Ack => true,
+            Settle::Return => false,
+            Settle::Move(message) => self.publish(received, message).await,
         };
-        if let Err(error) = moved {
+        let settled = if gone {
+            received.ack(BasicAckOptions::default()).await?
+        } else {
             tokio::time::sleep(RETURN_PAUSE).await;
-            received
-                .nack(BasicNackOptions {
-                    requeue: true,
-                    multiple: false,
-                })
-                .await?;
-            return Err(error);
-        }
-        match received.ack(BasicAckOptions::default()).await? {
+            let options = BasicNackOptions {
+                requeue: true,
+                multiple: false,
+            };
+            received.nack(options).await?
+        };
+        match settled {
             true => Ok(()),
             false => Err("the channel is gone".into()),
         }
     }
 
-    /// One message at a time: they are few, and so a returned one cannot be another's.
-    async fn publish(&self, message: Message) -> Result<(), BoxError> {
-        let channel = self.publisher.lock().await;
-        match channel.publish(vec![message]).await {
-            Ok(taken) if taken == [true] => Ok(()),
-            Ok(_) => Err("the broker did not take the message".into()),
-            Err(error) => {
-                self.publisher_lost.notify_one();
-                Err(error)
+    /// Publishes until the broker has confirmed it: true. False when that is not to be awaited any
+    /// more, because of a stop or because the message comes again anyway.
+    async fn publish(&self, received: &Received, message: Message) -> bool {
+        let mut backoff = Backoff::default();
+        let mut stop = self.stop.clone();
+        while received.acker.usable() {
+            // One message at a time, so a returned one cannot be another's.
+            let problem = match self.publisher.publish(vec![message.clone()]).await {
+                Ok(taken) if taken == [true] => return true,
+                Ok(_) => "the queue is full or missing".to_owned(),
+                Err(error) => core_kernel::chain(&*error),
+            };
+            tracing::warn!(problem, "the broker did not take a message; trying again");
+            tokio::select! {
+                () = backoff.pause() => {}
+                _ = stop.wait_for(|stop| *stop) => return false,
             }
         }
+        false
     }
 }
 

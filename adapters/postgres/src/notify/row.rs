@@ -30,6 +30,7 @@ pub(super) struct JobRow {
     subject: Option<String>,
     body: String,
     body_text: Option<String>,
+    attempts: i32,
     maybe_sent: bool,
 }
 
@@ -44,6 +45,7 @@ impl JobRow {
                 body: self.body,
                 plain: self.body_text,
             },
+            claim: self.attempts.unsigned_abs(),
             maybe_sent: self.maybe_sent,
         })
     }
@@ -53,6 +55,7 @@ impl JobRow {
 pub(super) struct ClaimRow {
     channel: String,
     status: String,
+    error_message: Option<String>,
     job: Option<JobRow>,
 }
 
@@ -62,6 +65,7 @@ impl<'r> FromRow<'r, PgRow> for ClaimRow {
         Ok(Self {
             channel: row.try_get("channel")?,
             status: row.try_get("status")?,
+            error_message: row.try_get("error_message")?,
             job: claimed.map(|_| JobRow::from_row(row)).transpose()?,
         })
     }
@@ -75,7 +79,10 @@ impl ClaimRow {
         let channel = channel(&self.channel, Uuid::nil())?;
         match Status::from_word(&self.status) {
             Some(Status::Sent) => Ok(Claim::Sent(channel)),
-            Some(Status::Failed) => Ok(Claim::Failed(channel)),
+            Some(Status::Failed) => {
+                let reason = self.error_message.unwrap_or_default();
+                Ok(Claim::Failed(channel, reason))
+            }
             Some(Status::Queued) => Ok(Claim::Held(channel)),
             None => Err(broken(Uuid::nil(), "unknown status")),
         }
