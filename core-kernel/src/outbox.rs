@@ -46,8 +46,8 @@ pub trait EventPublisher: Send + Sync {
     /// confirmed and routed it.
     ///
     /// # Errors
-    /// When nothing is known of the batch: the connection is away, or no confirm came in time.
-    /// Some messages may have arrived all the same.
+    /// When nothing is known of the batch: there is no connection and none can be made, or no
+    /// confirm came in time. Some messages may have arrived all the same.
     async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError>;
 }
 

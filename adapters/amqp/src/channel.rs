@@ -88,10 +88,19 @@ impl Publisher {
     /// When nothing is known of the batch.
     pub(crate) async fn publish(&self, batch: Vec<Message>) -> Result<Vec<bool>, BoxError> {
         let mut slot = self.channel.lock().await;
-        self.open(&mut slot).await?;
+        let published = self.publish_on(&mut slot, batch).await;
+        self.usable.store(published.is_ok(), Ordering::Relaxed);
+        published
+    }
+
+    async fn publish_on(
+        &self,
+        slot: &mut Option<ConfirmChannel>,
+        batch: Vec<Message>,
+    ) -> Result<Vec<bool>, BoxError> {
+        self.open(slot).await?;
         let channel = slot.take().ok_or("not connected")?;
         let published = channel.publish(batch).await;
-        self.usable.store(published.is_ok(), Ordering::Relaxed);
         match published {
             Ok(_) => *slot = Some(channel),
             Err(_) => channel.close().await,
@@ -101,6 +110,7 @@ impl Publisher {
 
     /// Lets go of the broker.
     pub(crate) async fn close(&self) {
+        self.usable.store(false, Ordering::Relaxed);
         if let Some(channel) = self.channel.lock().await.take() {
             channel.close().await;
         }

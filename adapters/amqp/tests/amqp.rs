@@ -332,14 +332,6 @@ async fn a_full_queue_refuses_events_until_there_is_room() {
 }
 
 #[tokio::test]
-async fn without_a_connection_nothing_is_published() {
-    let vhost = vhost().await;
-    let publisher = AmqpPublisher::new(vhost.url().into());
-    assert!(publisher.publish(&[created()]).await.is_err());
-    assert!(!publisher.is_connected());
-}
-
-#[tokio::test]
 async fn a_broker_that_was_away_is_found_again() {
     let vhost = vhost().await;
     let proxy = Proxy::for_url(vhost.url());
@@ -351,12 +343,9 @@ async fn a_broker_that_was_away_is_found_again() {
     publisher.publish(&[created()]).await.unwrap();
 
     proxy.cut();
-    wait_until("the loss is noticed", SOON, async || {
-        !publisher.is_connected()
-    })
-    .await;
     assert!(publisher.publish(&[created()]).await.is_err());
     assert!(publisher.ready().await.is_err(), "away in between");
+    assert!(!publisher.is_connected());
     proxy.heal();
     publisher.ready().await.unwrap();
     assert_eq!(publisher.publish(&[created()]).await.unwrap(), [true]);
@@ -389,7 +378,6 @@ async fn being_ready_twice_needs_one_connection() {
     assert_eq!(connections.load(Ordering::Relaxed), 1);
 
     publisher.close().await;
-    assert!(!publisher.is_connected());
     publisher.ready().await.unwrap();
     assert_eq!(connections.load(Ordering::Relaxed), 2);
 }

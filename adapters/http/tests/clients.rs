@@ -170,8 +170,7 @@ async fn a_200_that_makes_no_sense_verifies_nothing() {
         let outcome = verify(neighbour.url()).await;
         assert!(
             matches!(outcome, Err(VerifyError::Unavailable(_))),
-            "{:.40}: {outcome:?}",
-            body
+            "{body:.40}: {outcome:?}"
         );
     }
 }
