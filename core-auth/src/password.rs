@@ -146,7 +146,7 @@ impl ScryptParams {
     /// Memory of one hash, in bytes.
     #[must_use]
     pub fn memory(self) -> u64 {
-        128 * u64::from(self.r) << self.ln
+        (128 * u64::from(self.r)) << self.ln
     }
 
     fn work(self) -> u64 {

@@ -1,5 +1,10 @@
 //! The use cases on mocked stores: which work is done, in which order, and what nobody learns.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says where it stopped"
+)]
+
 use std::sync::Arc;
 
 use core_auth::testing::account;

@@ -1,5 +1,10 @@
 //! Delivery on mocked neighbours: what follows from each of their answers.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says where it stopped"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -97,6 +97,7 @@ async fn unknown_email_and_wrong_password_answer_alike() {
         login("no email at all").await,
         login("nobody@example.com").await
     );
+    login("jane\0@example.com").await;
     let missing = world.auth.post("/auth/login", &json!({ "email": 7 })).await;
     assert_problem(&missing, 400, "validation_failed");
     assert_eq!(missing.json()["errors"].as_array().unwrap().len(), 2);

@@ -84,7 +84,7 @@ async fn everything_arrived(world: &World, jane: &Person, placed: usize) {
     );
     let mut mails: HashMap<String, usize> = HashMap::new();
     for mail in world.ses.sent() {
-        assert_eq!(mail.to, [jane.email.clone()]);
+        assert_eq!(mail.to, [&*jane.email]);
         *mails
             .entry(mail.tags["notification_id"].clone())
             .or_default() += 1;

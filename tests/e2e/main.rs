@@ -1,6 +1,11 @@
 //! End to end: the real binary on real PostgreSQL and RabbitMQ; SES and Twilio are stand-ins that
 //! speak their protocols on loopback.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says where it stopped"
+)]
+
 mod accounts;
 mod command_line;
 mod contracts;

@@ -320,8 +320,8 @@ async fn who_may_see_which_notifications() {
     );
     let all = get(&service, "/notifications?user_id=all").await.json();
     assert_eq!(all["pagination"]["total_items"], 2);
-    let faulty = "/notifications?channel=fax&order_id=x&status=lost&limit=0";
+    let faulty = "/notifications?channel=fax&order_id=x&type=%00&status=lost&limit=0";
     let answer = get(&jane.access, faulty).await;
     assert_problem(&answer, 400, "validation_failed");
-    assert_eq!(answer.json()["errors"].as_array().unwrap().len(), 4);
+    assert_eq!(answer.json()["errors"].as_array().unwrap().len(), 5);
 }

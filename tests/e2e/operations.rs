@@ -119,7 +119,7 @@ async fn every_fault_of_the_settings_is_a_line_of_its_own_and_exit_code_two() {
         ("DATABASE_URL", "mysql://localhost/x"),
         ("DATABASE_MAX_CONNECTIONS", "none"),
         ("PASSWORD_SCRYPT_P", "1"),
-        ("LOG_LEVEL", "info,=x="),
+        ("LOG_LEVEL", "verbose"),
         ("BIND_ADDRESS", "localhost"),
         ("MIGRATE_ON_START", "perhaps"),
         ("SHUTDOWN_GRACE_SECONDS", "-1"),

@@ -43,6 +43,9 @@ async fn an_order_comes_back_as_it_was_placed_to_the_last_digit() {
     assert_eq!(found.text(), body);
 }
 
+/// Makes a good order into another.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 #[tokio::test]
 async fn the_limits_of_an_order_are_exact() {
     let world = World::start().await;
@@ -57,13 +60,13 @@ async fn the_limits_of_an_order_are_exact() {
             .await
     };
     let item = new_order()["items"][1].clone();
-    let good: [&dyn Fn(&mut Value); 6] = [
+    let good: [Change; 6] = [
         &|o| o["items"] = json!(vec![item.clone(); 100]),
         &|o| o["items"][0]["product_name"] = json!("ä".repeat(200)),
         &|o| o["items"] = json!([{ "product_id": item["product_id"], "product_name": "x", "quantity": 1, "unit_price": 99999999.99 }]),
         &|o| {
             o["shipping_address"] =
-                json!({ "street": "1", "city": "Berlin", "zip_code": "10115", "country": "DE" })
+                json!({ "street": "1", "city": "Berlin", "zip_code": "10115", "country": "DE" });
         },
         &|o| o["notes"] = json!("ä".repeat(500)),
         &|o| o["items"][0]["quantity"] = json!(1_000_000),
@@ -72,7 +75,7 @@ async fn the_limits_of_an_order_are_exact() {
         let answer = place(change).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
     }
-    let bad: [(&dyn Fn(&mut Value), &str); 12] = [
+    let bad: [(Change, &str); 12] = [
         (&|o| o["items"] = json!([]), "/items"),
         (&|o| o["items"] = json!(vec![item.clone(); 101]), "/items"),
         (&|o| o["items"] = json!(vec![json!({}); 101]), "/items"),

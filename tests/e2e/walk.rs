@@ -21,7 +21,7 @@ async fn a_customer_orders_and_is_told_and_an_admin_ships_and_the_customer_is_to
     let mails = world.ses.sent();
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].subject, format!("Order Confirmation - #{number}"));
-    assert_eq!(mails[0].to, [jane.email.clone()]);
+    assert_eq!(mails[0].to, [&*jane.email]);
     assert_eq!(mails[0].from, "noreply@shopflow.example");
     let html = mails[0].html.as_deref().unwrap();
     assert!(

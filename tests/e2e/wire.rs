@@ -2,6 +2,8 @@
 
 use http::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::world::{AUTH, World, assert_problem, new_order};
 
@@ -262,5 +264,30 @@ async fn without_a_good_token_there_is_no_answer() {
             assert_problem(&answer, 401, "invalid_token");
             assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_exactly_once() {
+    let world = World::start().await;
+    let port = world.setup.ports[AUTH as usize];
+    for (hosts, status) in [
+        ("", "400"),
+        ("host: a\r\n", "200"),
+        ("host: a\r\nhost: b\r\n", "400"),
+    ] {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let request = format!("GET /health HTTP/1.1\r\n{hosts}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(
+            answer.contains("x-content-type-options: nosniff"),
+            "{answer}"
+        );
     }
 }

@@ -191,7 +191,7 @@ fn bearer(token: &str) -> Result<HeaderValue, CallError> {
 /// What a neighbour's status means to a notification that needs it.
 fn unusable(who: &'static str, status: StatusCode) -> core_notify::ReadError {
     use core_notify::ReadError;
-    let source: BoxError = format!("{} answered {status}", who).into();
+    let source: BoxError = format!("{who} answered {status}").into();
     match status {
         StatusCode::NOT_FOUND => ReadError::NotFound(who),
         // Our token is no longer good, or it is overloaded or away: that is not this message's

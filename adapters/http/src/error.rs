@@ -13,9 +13,12 @@ use serde::Serialize;
 
 use crate::reply::{self, Reply};
 
-/// A refusal or a failure.
+/// A refusal or a failure. Boxed, since it rides in the result of every handler and is rare.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Refusal>);
+
+#[derive(Debug)]
+struct Refusal {
     status: StatusCode,
     code: &'static str,
     detail: Cow<'static, str>,
@@ -51,7 +54,7 @@ struct FaultDto<'a> {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Refusal {
             status,
             code,
             detail: detail.into(),
@@ -59,16 +62,22 @@ impl ApiError {
             allowed: None,
             header: None,
             source: None,
-        }
+        }))
     }
 
     fn with_header(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+        self.0.header = Some((name, HeaderValue::from_static(value)));
         self
     }
 
     fn caused_by(mut self, source: BoxError) -> Self {
-        self.source = Some(source);
+        self.0.source = Some(source);
+        self
+    }
+
+    /// Names the states that may follow.
+    fn allowing(mut self, allowed: Vec<&'static str>) -> Self {
+        self.0.allowed = Some(allowed);
         self
     }
 
@@ -78,10 +87,9 @@ impl ApiError {
             1 => "The request has a fault.".into(),
             count => format!("The request has {count} faults.").into(),
         };
-        Self {
-            faults,
-            ..Self::new(StatusCode::BAD_REQUEST, "validation_failed", detail)
-        }
+        let mut error = Self::new(StatusCode::BAD_REQUEST, "validation_failed", detail);
+        error.0.faults = faults;
+        error
     }
 
     /// 400: the body is no JSON.
@@ -102,18 +110,12 @@ impl ApiError {
 
     /// 400: a step that the state machine forbids.
     pub(crate) fn invalid_transition(detail: String, allowed: Vec<&'static str>) -> Self {
-        Self {
-            allowed: Some(allowed),
-            ..Self::new(StatusCode::BAD_REQUEST, "invalid_transition", detail)
-        }
+        Self::new(StatusCode::BAD_REQUEST, "invalid_transition", detail).allowing(allowed)
     }
 
     /// 409: the order is in that state already.
     pub(crate) fn already_in_state(detail: String, allowed: Vec<&'static str>) -> Self {
-        Self {
-            allowed: Some(allowed),
-            ..Self::new(StatusCode::CONFLICT, "already_in_state", detail)
-        }
+        Self::new(StatusCode::CONFLICT, "already_in_state", detail).allowing(allowed)
     }
 
     /// 409: the address has an account.
@@ -226,17 +228,18 @@ impl ApiError {
     /// The status that it is answered with.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// What is behind a failure, for the log.
     pub(crate) fn source(&self) -> Option<&BoxError> {
-        self.source.as_ref()
+        self.0.source.as_ref()
     }
 
     /// The problem document.
     pub(crate) fn into_reply(self, request_id: &str) -> Reply {
-        let errors: Vec<FaultDto<'_>> = self
+        let Self(refusal) = self;
+        let errors: Vec<FaultDto<'_>> = refusal
             .faults
             .as_slice()
             .iter()
@@ -255,19 +258,19 @@ impl ApiError {
             })
             .collect();
         let problem = Problem {
-            r#type: format!("urn:shopflow:problem:{}", self.code),
-            title: self.status.canonical_reason().unwrap_or_default(),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            code: self.code,
+            r#type: format!("urn:shopflow:problem:{}", refusal.code),
+            title: refusal.status.canonical_reason().unwrap_or_default(),
+            status: refusal.status.as_u16(),
+            detail: &refusal.detail,
+            code: refusal.code,
             request_id,
             errors: (!errors.is_empty()).then_some(errors),
-            allowed: self.allowed.as_deref(),
+            allowed: refusal.allowed.as_deref(),
         };
         // Texts and numbers only: they can always be written.
         let body: Bytes = serde_json::to_vec(&problem).unwrap_or_default().into();
-        let mut reply = reply::with_type(self.status, "application/problem+json", body);
-        if let Some((name, value)) = self.header {
+        let mut reply = reply::with_type(refusal.status, "application/problem+json", body);
+        if let Some((name, value)) = refusal.header {
             reply.headers_mut().insert(name, value);
         }
         reply

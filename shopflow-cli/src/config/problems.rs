@@ -8,11 +8,11 @@ pub(crate) struct Problems(Vec<(&'static str, String)>);
 
 impl Problems {
     /// One problem.
-    pub(crate) fn one(name: &'static str, what: impl ToString) -> Self {
+    pub(crate) fn one(name: &'static str, what: impl fmt::Display) -> Self {
         Self(vec![(name, what.to_string())])
     }
 
-    pub(crate) fn add(&mut self, name: &'static str, what: impl ToString) {
+    pub(crate) fn add(&mut self, name: &'static str, what: impl fmt::Display) {
         self.0.push((name, what.to_string()));
     }
 

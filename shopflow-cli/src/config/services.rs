@@ -97,10 +97,10 @@ impl DatabaseArgs {
             "DATABASE_MAX_CONNECTIONS",
             self.database_max_connections.as_ref(),
             20,
-            "a whole number from 2",
+            "a whole number from 1",
         );
-        if max_connections < 2 {
-            problems.add("DATABASE_MAX_CONNECTIONS", "must be a whole number from 2");
+        if max_connections < 1 {
+            problems.add("DATABASE_MAX_CONNECTIONS", "must be a whole number from 1");
         }
         Some(DatabaseConfig {
             url: url?,

@@ -3,6 +3,8 @@
 //!
 //! `scripts/try` builds the program and runs this.
 
+#![expect(clippy::print_stdout, reason = "it is run at a terminal")]
+
 use shopflow_testkit::Stack;
 use std::time::Duration;
 

@@ -43,7 +43,7 @@ enum Settle {
     /// All is recorded.
     Ack,
     /// To another queue, and only then away from here.
-    Move(Message),
+    Move(Box<Message>),
     /// Back to its queue.
     Return,
 }
@@ -117,12 +117,12 @@ impl Worker {
                     tracing::error!(class, reason, "event dead-lettered");
                     let now = self.clock.now();
                     let copy = for_dead_letter(properties, hop, class, &reason, &channels, now);
-                    return Settle::Move(Message {
+                    return Settle::Move(Box::new(Message {
                         exchange: DEAD_LETTERS,
                         routing_key: queue.dead_letter_key.to_owned(),
                         properties: copy,
                         body: received.data.clone(),
-                    });
+                    }));
                 }
                 Outcome::Wait { reason } => reason,
             };
@@ -150,7 +150,7 @@ impl Worker {
         let gone = match settle {
             Settle::Ack => true,
             Settle::Return => false,
-            Settle::Move(message) => self.publish(received, message).await,
+            Settle::Move(message) => self.publish(received, *message).await,
         };
         let settled = if gone {
             received.ack(BasicAckOptions::default()).await?
@@ -195,13 +195,13 @@ fn waiting(
     seconds: u64,
     properties: BasicProperties,
     received: &Received,
-) -> Message {
-    Message {
+) -> Box<Message> {
+    Box::new(Message {
         exchange: RETRY,
         routing_key: queue.wait_queue(seconds),
         properties,
         body: received.data.clone(),
-    }
+    })
 }
 
 fn count(queue: WorkQueue, outcome: &Outcome) {

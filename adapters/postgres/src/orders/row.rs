@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::error::Inconsistent;
 
-fn broken(table: &'static str, id: impl ToString, what: &'static str) -> StoreError {
+fn broken(table: &'static str, id: impl std::fmt::Display, what: &'static str) -> StoreError {
     let id = id.to_string();
     StoreError::Broken(Box::new(Inconsistent { table, id, what }))
 }

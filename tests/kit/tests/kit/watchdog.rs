@@ -1,4 +1,4 @@
-use shopflow_testkit::{Postgres, Process, RabbitMq, wait_until};
+use shopflow_testkit::{Process, wait_until};
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -6,18 +6,11 @@ use std::{
     time::Duration,
 };
 
-/// Not a test: the process that the other test kills.
-#[tokio::test]
-#[ignore = "run by nothing_is_left_of_a_killed_test_process, in a process of its own"]
-async fn helper_holds_servers() {
-    let _servers = tokio::join!(Postgres::private(), RabbitMq::private());
-    println_ready();
-    std::future::pending::<()>().await;
-}
-
-#[expect(clippy::print_stdout, reason = "the other process waits for this line")]
-fn println_ready() {
-    println!("servers are ready");
+/// The example that holds servers; cargo puts it beside the folder of the test programs.
+fn holder() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let target = tests.parent().and_then(Path::parent).unwrap();
+    target.join("examples/hold_servers")
 }
 
 /// The working folders, below `folder`, of all processes that have one there.
@@ -32,16 +25,7 @@ async fn nothing_is_left_of_a_killed_test_process() {
     // What is started by a process with this temporary folder works somewhere below it.
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let process = Process::start(
-        std::env::current_exe().unwrap(),
-        [
-            "--exact",
-            "watchdog::helper_holds_servers",
-            "--ignored",
-            "--nocapture",
-        ],
-        [("TMPDIR", folder.path())],
-    );
+    let process = Process::start(holder(), [""; 0], [("TMPDIR", folder.path())]);
     process
         .wait_for_line("servers are ready", Duration::from_secs(120))
         .await;
