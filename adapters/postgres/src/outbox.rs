@@ -79,7 +79,15 @@ impl PgOutbox {
         }
         let (ids, messages): (Vec<i64>, Vec<OutboxMessage>) =
             rows.into_iter().map(|row| (row.id, message(row))).unzip();
-        let taken = publisher.publish(&messages).await?;
+        let taken = match publisher.publish(&messages).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                // Dropping the transaction would roll it back a little later; the claim is to end
+                // with this call. A connection that breaks here gives the claim back as well.
+                let _ = transaction.rollback().await;
+                return Err(error.into());
+            }
+        };
         let published: Vec<i64> = ids
             .iter()
             .zip(&taken)
