@@ -8,7 +8,6 @@ use std::time::Duration;
 use core_kernel::BoxError;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
-
 use tokio::sync::Mutex;
 
 use crate::connection::connect;
