@@ -3,5 +3,5 @@
 mod deliver;
 mod read;
 
-pub use deliver::{Delivery, Notifier, Outcome};
+pub use deliver::{Delivery, EventHandler, Notifier, Outcome};
 pub use read::{FindError, Notifications};

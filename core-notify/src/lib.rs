@@ -5,17 +5,25 @@
 //! your own and it works with those.
 
 mod app;
+mod dead_letter;
 mod event;
+mod inbox;
 mod message;
 mod notification;
 mod ports;
+mod queue;
 mod retry;
 mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{Delivery, FindError, Notifications, Notifier, Outcome};
+pub use app::{Delivery, EventHandler, FindError, Notifications, Notifier, Outcome};
+pub use dead_letter::DeadLetter;
 pub use event::{Event, EventKind, MAX_EVENT_BYTES, Poison};
+pub use inbox::{
+    FaultKind, FaultRule, FaultRuleError, FaultScript, Inbox, InboxAttempt, InboxFilter,
+    InboxMessage,
+};
 pub use message::{Address, Contact, LineItem, OrderDetails};
 pub use notification::{Channel, Content, Draft, Notification, Status, Summary};
 pub use ports::{
@@ -26,5 +34,6 @@ pub use ports::{
 pub use ports::{
     MockContactReader, MockEmailSender, MockNotificationStore, MockOrderReader, MockSmsSender,
 };
+pub use queue::{WORK_QUEUES, WorkQueue};
 pub use retry::{DELAYS, delay_after};
 pub use template::{RenderError, Rendered, Templates};

@@ -24,6 +24,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 /// The way a notification goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {

@@ -73,6 +73,8 @@ pub struct Mail<'a> {
     pub plain: &'a str,
     /// The notification it is, so that the provider's records lead back here.
     pub notification_id: NotificationId,
+    /// Which order it is about.
+    pub order_id: OrderId,
 }
 
 impl std::fmt::Debug for Mail<'_> {
@@ -88,6 +90,10 @@ pub struct Text<'a> {
     pub to: &'a str,
     /// What it says.
     pub body: &'a str,
+    /// The notification it is.
+    pub notification_id: NotificationId,
+    /// Which order it is about.
+    pub order_id: OrderId,
 }
 
 impl std::fmt::Debug for Text<'_> {

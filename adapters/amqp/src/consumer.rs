@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use core_kernel::{BoxError, Clock};
-use core_notify::Notifier;
+use core_notify::{EventHandler, WORK_QUEUES, WorkQueue};
 use futures_util::StreamExt;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::backoff::Backoff;
 use crate::channel::Publisher;
 use crate::connection::connect;
-use crate::topology::{self, WORK_QUEUES, WorkQueue};
+use crate::topology;
 use work::Worker;
 
 /// Messages of one queue in hand at once (PRD §10.3).
@@ -45,7 +45,7 @@ impl ConsumerStatus {
 /// Consumes the events that notifications follow.
 pub struct Consumer {
     url: String,
-    notifier: Arc<Notifier>,
+    handler: Arc<dyn EventHandler>,
     clock: Arc<dyn Clock>,
     status: ConsumerStatus,
     publisher: Arc<Publisher>,
@@ -57,7 +57,7 @@ impl Consumer {
     #[must_use]
     pub fn new(
         url: String,
-        notifier: Notifier,
+        handler: Arc<dyn EventHandler>,
         clock: Arc<dyn Clock>,
         status: ConsumerStatus,
     ) -> Self {
@@ -66,7 +66,7 @@ impl Consumer {
             publisher: Arc::new(publisher),
             in_hand: TaskTracker::new(),
             url,
-            notifier: Arc::new(notifier),
+            handler,
             clock,
             status,
         }
@@ -104,7 +104,7 @@ impl Consumer {
     async fn session(&self, stop: watch::Receiver<bool>) -> Result<(), BoxError> {
         let connection = connect(&self.url, "shopflow notify: consumer").await?;
         let worker = Worker {
-            notifier: self.notifier.clone(),
+            handler: self.handler.clone(),
             publisher: self.publisher.clone(),
             clock: self.clock.clone(),
             stop: stop.clone(),

@@ -4,6 +4,7 @@
 //! Arguments are frozen: a queue that exists with others refuses to be declared. What operators
 //! may want to change (lengths, limits) they change by policy.
 
+use core_notify::{WORK_QUEUES, WorkQueue};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
@@ -15,44 +16,11 @@ pub const DEAD_LETTERS: &str = "order.events.dlx";
 /// Where a failed delivery goes to wait; its routing key is the name of a wait queue.
 pub const RETRY: &str = "notifications.retry";
 
-/// A work queue with what belongs to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkQueue {
-    /// Its name.
-    pub name: &'static str,
-    /// The events it takes.
-    pub routing_key: &'static str,
-    /// The routing key of its dead letters.
-    pub dead_letter_key: &'static str,
-}
-
-/// Both queues of the notification service (PRD §5).
-pub const WORK_QUEUES: [WorkQueue; 2] = [
-    WorkQueue {
-        name: "notifications.order.created",
-        routing_key: "order.created",
-        dead_letter_key: "order.created.failed",
-    },
-    WorkQueue {
-        name: "notifications.order.shipped",
-        routing_key: "order.shipped",
-        dead_letter_key: "order.shipped.failed",
-    },
-];
-
-impl WorkQueue {
-    /// The queue in which a failed delivery waits for `seconds`. One queue per delay, since
-    /// messages expire only at the head of a queue, and a longer one would hold up the shorter.
-    #[must_use]
-    pub fn wait_queue(&self, seconds: u64) -> String {
-        format!("{}.retry.{seconds}s", self.name)
-    }
-
-    /// Where its dead letters are kept.
-    #[must_use]
-    pub fn dead_letter_queue(&self) -> String {
-        format!("{}.dlq", self.name)
-    }
+/// The queue in which a failed delivery waits for `seconds`. One queue per delay, since messages
+/// expire only at the head of a queue, and a longer one would hold up the shorter.
+#[must_use]
+pub fn wait_queue(queue: &WorkQueue, seconds: u64) -> String {
+    format!("{}.retry.{seconds}s", queue.name)
 }
 
 /// A queue that runs full takes no more, which holds events back in the outbox.
@@ -83,7 +51,7 @@ pub(crate) async fn declare(channel: &Channel) -> lapin::Result<()> {
         bind(channel, queue.name, EVENTS, queue.routing_key).await?;
 
         for delay in core_notify::DELAYS {
-            let name = queue.wait_queue(delay.as_secs());
+            let name = wait_queue(&queue, delay.as_secs());
             // Back by the default exchange, so that only this queue gets the event again.
             let mut arguments = returning("", queue.name);
             let ttl = i32::try_from(delay.as_millis()).unwrap_or(i32::MAX);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sesv2::config::Credentials;
-use core_kernel::NotificationId;
+use core_kernel::{NotificationId, OrderId};
 use core_notify::{EmailSender, Mail, SendError};
 use shopflow_ses::SesSender;
 use shopflow_testkit::{FakeSes, Reply, SesRejection};
@@ -36,6 +36,7 @@ async fn send(endpoint: &str) -> Result<String, SendError> {
         html: "<p>Thank you</p>",
         plain: "Thank you",
         notification_id: NotificationId::generate(),
+        order_id: OrderId::generate(),
     };
     sender(endpoint).await.send(mail).await
 }
@@ -59,6 +60,7 @@ async fn an_accepted_mail_arrives_whole_and_its_id_comes_back() {
         html: "<p>\"Tom & Jerry\" 日本 🎉</p>",
         plain: "\"Tom & Jerry\"\n日本 🎉",
         notification_id,
+        order_id: OrderId::generate(),
     };
     let id = sender(ses.endpoint()).await.send(mail).await.unwrap();
     let requests = ses.requests();

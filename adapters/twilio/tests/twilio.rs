@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use core_kernel::{NotificationId, OrderId};
 use core_notify::{SendError, SmsSender, Text};
 use shopflow_http::HttpClient;
 use shopflow_testkit::{FakeTwilio, Reply};
@@ -31,6 +32,8 @@ async fn send(base_url: &str) -> Result<String, SendError> {
     let text = Text {
         to: JANE,
         body: "Shipped",
+        notification_id: NotificationId::generate(),
+        order_id: OrderId::generate(),
     };
     sender(base_url).send(text).await
 }
@@ -50,6 +53,8 @@ async fn an_accepted_text_arrives_whole_and_its_sid_comes_back() {
     let text = Text {
         to: JANE,
         body: "Tom & Jerry = 100% + 日本 🎉\nbye",
+        notification_id: NotificationId::generate(),
+        order_id: OrderId::generate(),
     };
     let sid = sender(twilio.endpoint()).send(text).await.unwrap();
     let requests = twilio.requests();

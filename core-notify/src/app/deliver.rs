@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use core_kernel::{Clock, NotificationId, RequestContext, chain};
 use futures_util::future::{join, join_all};
 
@@ -87,10 +88,18 @@ pub struct Notifier {
     pub clock: Arc<dyn Clock>,
 }
 
-impl Notifier {
-    /// Works on one delivery: writes the notifications down, sends what is not yet sent, and
-    /// records what became of it. Safe to repeat at any point (PRD §5.1).
-    pub async fn handle(&self, delivery: Delivery<'_>, context: &RequestContext) -> Outcome {
+/// Works on what a bus delivers; the consumers of all buses call this.
+#[async_trait]
+pub trait EventHandler: Send + Sync {
+    /// Works on one delivery and tells what is to become of it. Safe to repeat at any point.
+    async fn handle(&self, delivery: Delivery<'_>, context: &RequestContext) -> Outcome;
+}
+
+#[async_trait]
+impl EventHandler for Notifier {
+    /// Writes the notifications down, sends what is not yet sent, and records what became of it
+    /// (PRD §5.1).
+    async fn handle(&self, delivery: Delivery<'_>, context: &RequestContext) -> Outcome {
         let event = match Event::parse(delivery.body) {
             Ok(event) => event,
             Err(poison) => return dead("poison", poison.to_string(), Vec::new()),
@@ -100,7 +109,9 @@ impl Notifier {
             Err(outcome) => outcome,
         }
     }
+}
 
+impl Notifier {
     /// Takes hold of the event's notifications, writing them first if they are not there yet.
     async fn claims(
         &self,
@@ -232,6 +243,7 @@ impl Notifier {
                     html: &job.content.body,
                     plain: job.content.plain.as_deref().unwrap_or_default(),
                     notification_id: id,
+                    order_id: event.order_id,
                 };
                 self.email.send(mail).await
             }
@@ -239,6 +251,8 @@ impl Notifier {
                 let text = Text {
                     to: &job.recipient,
                     body: &job.content.body,
+                    notification_id: id,
+                    order_id: event.order_id,
                 };
                 self.sms.send(text).await
             }

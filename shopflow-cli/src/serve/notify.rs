@@ -65,7 +65,12 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
         clock: Arc::new(SystemClock),
     };
     let rabbitmq_url = config.peers.rabbitmq_url.expose().to_owned();
-    let consumer = Consumer::new(rabbitmq_url, notifier, Arc::new(SystemClock), status);
+    let consumer = Consumer::new(
+        rabbitmq_url,
+        Arc::new(notifier),
+        Arc::new(SystemClock),
+        status,
+    );
     let stopping = lifecycle.stopping();
     lifecycle.spawn("consumer", async move { consumer.run(stopping).await });
 

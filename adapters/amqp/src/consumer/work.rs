@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use core_kernel::{BoxError, Clock};
-use core_notify::{Delivery, Notifier, Outcome};
+use core_notify::{Delivery, EventHandler, Outcome, WorkQueue};
 use futures_util::FutureExt;
 use lapin::BasicProperties;
 use lapin::message::Delivery as Received;
@@ -17,7 +17,7 @@ use tracing::Instrument;
 use crate::backoff::Backoff;
 use crate::channel::{Message, Publisher};
 use crate::headers::{Hop, for_dead_letter, for_retry};
-use crate::topology::{DEAD_LETTERS, RETRY, WorkQueue};
+use crate::topology::{DEAD_LETTERS, RETRY, wait_queue};
 
 /// The waits between looks whether a neighbour is back.
 const MIN_WAIT: Duration = Duration::from_millis(500);
@@ -32,7 +32,7 @@ const RETURN_PAUSE: Duration = Duration::from_secs(1);
 /// Works on deliveries.
 #[derive(Clone)]
 pub(super) struct Worker {
-    pub(super) notifier: Arc<Notifier>,
+    pub(super) handler: Arc<dyn EventHandler>,
     pub(super) publisher: Arc<Publisher>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: watch::Receiver<bool>,
@@ -92,7 +92,7 @@ impl Worker {
                 again,
                 revive,
             };
-            let outcome = self.notifier.handle(delivery, &hop.context).await;
+            let outcome = self.handler.handle(delivery, &hop.context).await;
             count(queue, &outcome);
             let reason = match outcome {
                 Outcome::Done => return Settle::Ack,
@@ -198,7 +198,7 @@ fn waiting(
 ) -> Box<Message> {
     Box::new(Message {
         exchange: RETRY,
-        routing_key: queue.wait_queue(seconds),
+        routing_key: wait_queue(&queue, seconds),
         properties,
         body: received.data.clone(),
     })
