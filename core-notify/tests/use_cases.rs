@@ -11,9 +11,9 @@ use std::time::Duration;
 use core_kernel::{Caller, NotificationId, RequestContext, SystemClock, UserId};
 use core_notify::testing::{contact, created_event, order};
 use core_notify::{
-    Channel, Claim, Contact, Content, Delivery, FindError, Job, MockContactReader, MockEmailSender,
-    MockNotificationStore, MockOrderReader, MockSmsSender, Notifications, Notifier, Outcome,
-    ReadError, SendError, StoreError, Templates,
+    Channel, Claim, Contact, Content, Delivery, EventHandler, FindError, Job, MockContactReader,
+    MockEmailSender, MockNotificationStore, MockOrderReader, MockSmsSender, Notifications,
+    Notifier, Outcome, ReadError, SendError, StoreError, Templates,
 };
 
 #[derive(Default)]
