@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Violation;
 
 /// A text of 1 to `MAX` characters (not bytes) that is not blank and has no control characters.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize)]
+///
+/// `Deserialize` is for what a store wrote, and checks nothing; what people send goes through
+/// [`Text::parse`].
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Text<const MAX: usize>(String);
 

@@ -60,8 +60,8 @@ impl UnitPrice {
     }
 }
 
-/// One line of an order (PRD §3.2).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// One line of an order (PRD §3.2). Stores keep it as JSON; `Deserialize` trusts what they wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineItem {
     /// What.
     pub product_id: Uuid,
@@ -105,8 +105,8 @@ pub(crate) fn too_large() -> Violation {
     Violation::new("max", "must not cost more than 99999999.99 together")
 }
 
-/// Where an order goes (PRD §3.2).
-#[derive(Clone, PartialEq, Eq)]
+/// Where an order goes (PRD §3.2). Stores keep it as JSON; `Deserialize` trusts what they wrote.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Street and number.
     pub street: Text<200>,
@@ -116,8 +116,24 @@ pub struct Address {
     pub state: Option<Text<100>>,
     /// Postal code.
     pub zip_code: Text<20>,
-    /// Country.
+    /// Country, as its two-letter code.
+    #[serde(with = "alpha2")]
     pub country: Country,
+}
+
+mod alpha2 {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use super::{Address, Country};
+
+    pub(super) fn serialize<S: Serializer>(country: &Country, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(country.alpha2())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Country, D::Error> {
+        let code = String::deserialize(from)?;
+        Address::country(&code).map_err(|_| de::Error::custom("no country code"))
+    }
 }
 
 impl Address {

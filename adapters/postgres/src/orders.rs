@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 
 use crate::error::order_error;
-use row::{AddressRow, HistoryRow, OrderRow, SummaryRow};
+use row::{HistoryRow, OrderRow, SummaryRow};
 
 const FIND: &str = "
     SELECT id, user_id, status, items, shipping_address, total_amount, currency, notes,
@@ -204,7 +204,7 @@ impl OrderStore for PgOrderStore {
         let query = bind_entry(sqlx::query(INSERT), order.id, &placed.history, context)
             .bind(order.user_id.0)
             .bind(Json(&order.items))
-            .bind(Json(AddressRow::from(&order.shipping_address)))
+            .bind(Json(&order.shipping_address))
             .bind(order.total_amount.as_decimal())
             .bind(order.currency.code())
             .bind(order.notes.as_ref().map(|notes| notes.as_str().to_owned()));

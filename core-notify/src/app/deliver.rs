@@ -61,6 +61,20 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// A word for it in metrics: `done`, `retry`, `held`, `wait`, `dead`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Retry { .. } => "retry",
+            Self::Held => "held",
+            Self::Wait { .. } => "wait",
+            Self::Dead { .. } => "dead",
+        }
+    }
+}
+
 /// What became of one channel.
 enum Sent {
     Yes,

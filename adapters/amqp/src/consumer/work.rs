@@ -205,13 +205,6 @@ fn waiting(
 }
 
 fn count(queue: WorkQueue, outcome: &Outcome) {
-    let outcome = match outcome {
-        Outcome::Done => "done",
-        Outcome::Retry { .. } => "retry",
-        Outcome::Held => "held",
-        Outcome::Wait { .. } => "wait",
-        Outcome::Dead { .. } => "dead",
-    };
-    metrics::counter!("shopflow_events_handled_total", "queue" => queue.name, "outcome" => outcome)
+    metrics::counter!("shopflow_events_handled_total", "queue" => queue.name, "outcome" => outcome.word())
         .increment(1);
 }

@@ -1,12 +1,11 @@
 //! Rows of the order tables, and what they mean.
 
-use core_kernel::{Currency, Money, OrderId, Text, UserId};
+use core_kernel::{Currency, Money, OrderId, UserId};
 use core_orders::{
     Actor, Address, HistoryEntry, LineItem, Notes, Order, OrderState, OrderStatus, OrderSummary,
-    Quantity, StoreError,
+    StoreError,
 };
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
@@ -18,47 +17,13 @@ fn broken(table: &'static str, id: impl std::fmt::Display, what: &'static str) -
     StoreError::Broken(Box::new(Inconsistent { table, id, what }))
 }
 
-/// The address as JSONB (PRD §3.2).
-#[derive(Serialize, Deserialize)]
-pub(super) struct AddressRow {
-    street: String,
-    city: String,
-    state: Option<String>,
-    zip_code: String,
-    country: String,
-}
-
-impl From<&Address> for AddressRow {
-    fn from(address: &Address) -> Self {
-        Self {
-            street: address.street.as_str().to_owned(),
-            city: address.city.as_str().to_owned(),
-            state: address
-                .state
-                .as_ref()
-                .map(|state| state.as_str().to_owned()),
-            zip_code: address.zip_code.as_str().to_owned(),
-            country: address.country.alpha2().to_owned(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct ItemRow {
-    product_id: Uuid,
-    product_name: String,
-    quantity: Quantity,
-    unit_price: Money,
-    subtotal: Money,
-}
-
 #[derive(FromRow)]
 pub(super) struct OrderRow {
     id: Uuid,
     user_id: Uuid,
     status: String,
-    items: Json<Vec<ItemRow>>,
-    shipping_address: Json<AddressRow>,
+    items: Json<Vec<LineItem>>,
+    shipping_address: Json<Address>,
     total_amount: Decimal,
     currency: String,
     notes: Option<String>,
@@ -80,35 +45,11 @@ impl TryFrom<OrderRow> for Order {
                 .map(|at| at.map(jiff_sqlx::Timestamp::to_jiff));
         let state = OrderState::from_parts(status, confirmed_at, shipped_at, delivered_at)
             .ok_or_else(|| broken("times that do not belong to the status"))?;
-        let AddressRow {
-            street,
-            city,
-            state: region,
-            zip_code,
-            country,
-        } = row.shipping_address.0;
         Ok(Self {
             id: OrderId(row.id),
             user_id: UserId(row.user_id),
-            items: row
-                .items
-                .0
-                .into_iter()
-                .map(|item| LineItem {
-                    product_id: item.product_id,
-                    product_name: Text::trusted(item.product_name),
-                    quantity: item.quantity,
-                    unit_price: item.unit_price,
-                    subtotal: item.subtotal,
-                })
-                .collect(),
-            shipping_address: Address {
-                street: Text::trusted(street),
-                city: Text::trusted(city),
-                state: region.map(Text::trusted),
-                zip_code: Text::trusted(zip_code),
-                country: Address::country(&country).map_err(|_| broken("unknown country"))?,
-            },
+            items: row.items.0,
+            shipping_address: row.shipping_address.0,
             total_amount: Money::from_decimal(row.total_amount).map_err(|_| broken("no amount"))?,
             currency: Currency::from_code(&row.currency)
                 .ok_or_else(|| broken("unknown currency"))?,

@@ -1,0 +1,133 @@
+//! The event bus: a durable queue for each work queue of the notification service, with the
+//! promises of the broker it stands in for.
+
+mod consumer;
+mod traffic;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use core_kernel::{EventPublisher, OutboxMessage, PublishError};
+use core_notify::{Channel, DeadLetter, EventHandler, StoreError, WORK_QUEUES, WorkQueue};
+use sqlx::FromRow;
+
+use crate::database::Database;
+use crate::error::notify_error;
+use crate::value::Micros;
+
+pub use consumer::BusConsumer;
+pub(crate) use traffic::Traffic;
+
+const PUBLISH: &str = "
+    INSERT INTO bus_messages (queue, message_id, event_type, body, traceparent, tracestate, due_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+const DEAD_LETTERS: &str = "
+    SELECT queue, message_id, event_type, body, error_class, error_message, attempts,
+           first_failed_at, failed_at, failed_channels
+    FROM dead_letters ORDER BY id DESC LIMIT ?1";
+
+#[derive(FromRow)]
+struct DeadLetterRow {
+    queue: String,
+    message_id: String,
+    event_type: String,
+    body: String,
+    error_class: String,
+    error_message: String,
+    attempts: i64,
+    first_failed_at: Micros,
+    failed_at: Micros,
+    failed_channels: String,
+}
+
+impl From<DeadLetterRow> for DeadLetter {
+    fn from(row: DeadLetterRow) -> Self {
+        let channels = row.failed_channels.split(',');
+        Self {
+            queue: row.queue,
+            message_id: row.message_id,
+            event_type: Some(row.event_type),
+            body: row.body.into_bytes(),
+            class: row.error_class,
+            reason: row.error_message,
+            attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+            first_failed_at: row.first_failed_at.0,
+            failed_at: row.failed_at.0,
+            channels: channels.filter_map(Channel::from_word).collect(),
+        }
+    }
+}
+
+/// Events from the outbox to the consumer, in the tables `bus_messages` and `dead_letters`.
+///
+/// What was published is delivered at least once, in the order of publishing; a message leaves its
+/// queue in the transaction that records where it went. Retries wait without holding up others.
+#[derive(Clone, Debug)]
+pub struct SqliteBus(pub(crate) Database);
+
+impl SqliteBus {
+    /// A consumer of all work queues that hands every event to `handler`. One process at a time
+    /// consumes a database.
+    #[must_use]
+    pub fn consumer(&self, handler: Arc<dyn EventHandler>) -> BusConsumer {
+        BusConsumer::new(self.0.clone(), handler)
+    }
+
+    /// The newest `limit` events that were given up, newest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        let rows: Vec<DeadLetterRow> = sqlx::query_as(DEAD_LETTERS)
+            .bind(limit)
+            .fetch_all(self.0.read())
+            .await
+            .map_err(notify_error)?;
+        Ok(rows.into_iter().map(DeadLetter::from).collect())
+    }
+
+    async fn store(&self, batch: &[OutboxMessage]) -> sqlx::Result<Vec<bool>> {
+        let due = Micros(self.0.clock.now());
+        let mut transaction = self.0.write().await?;
+        let mut taken = Vec::with_capacity(batch.len());
+        for message in batch {
+            let queue = queue_of(&message.routing_key);
+            if let Some(queue) = queue {
+                sqlx::query(PUBLISH)
+                    .bind(queue.name)
+                    .bind(message.event_id.to_string())
+                    .bind(message.event_type.clone())
+                    .bind(message.payload.clone())
+                    .bind(message.traceparent.clone())
+                    .bind(message.tracestate.clone())
+                    .bind(due)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            taken.push(queue.is_some());
+        }
+        transaction.commit().await?;
+        Ok(taken)
+    }
+}
+
+fn queue_of(routing_key: &str) -> Option<WorkQueue> {
+    let mut queues = WORK_QUEUES.into_iter();
+    queues.find(|queue| queue.routing_key == routing_key)
+}
+
+#[async_trait]
+impl EventPublisher for SqliteBus {
+    async fn ready(&self) -> Result<(), PublishError> {
+        Ok(())
+    }
+
+    /// Stores the batch in one transaction; an event that no queue takes is refused.
+    async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError> {
+        let taken = self.store(batch).await;
+        let taken = taken.map_err(|error| PublishError(error.into()))?;
+        self.0.traffic.published.send_replace(());
+        Ok(taken)
+    }
+}

@@ -1,0 +1,212 @@
+//! The file, or the memory, that everything is in.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use core_kernel::{Clock, SystemClock};
+use core_notify::FaultScript;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+use crate::bus::{SqliteBus, Traffic};
+use crate::inbox::{InboxEmailSender, InboxSmsSender, SqliteInbox};
+use crate::notifications::SqliteNotificationStore;
+use crate::orders::SqliteOrderStore;
+use crate::outbox::SqliteOutbox;
+use crate::sessions::SqliteSessionStore;
+use crate::users::SqliteUserStore;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// Reading side by side; more would only wait for the two or four cores of a laptop.
+const READERS: u32 = 4;
+
+/// How long a caller waits for its turn.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long to wait for another process that is writing to the same file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A later version of this program made it.
+    #[error("it was made by a newer version of ShopFlow")]
+    Newer,
+    /// It cannot be opened, or is no database.
+    #[error("it cannot be opened")]
+    Unusable(#[source] sqlx::Error),
+    /// Its tables could not be brought up to date.
+    #[error("its tables could not be brought up to date")]
+    Migration(#[source] MigrateError),
+}
+
+/// One embedded database; clones share it.
+#[derive(Clone)]
+pub struct Database {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) relaying: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Database")
+    }
+}
+
+impl Database {
+    /// Opens a file, or makes it, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// `Newer`, `Unusable` or `Migration`.
+    pub async fn open(file: &Path) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let writer = pool(1)
+            .connect_with(options.clone())
+            .await
+            .map_err(OpenError::Unusable)?;
+        let readers = pool(READERS).connect_lazy_with(options.read_only(true));
+        Self::migrated(writer, readers).await
+    }
+
+    /// A fresh database in memory, gone with its last clone. It has one connection, since SQLite's
+    /// memory is a connection's own.
+    ///
+    /// # Errors
+    /// `Unusable` or `Migration`.
+    pub async fn in_memory() -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::new()
+            .in_memory(true)
+            .foreign_keys(true);
+        let only = pool(1)
+            .connect_with(options)
+            .await
+            .map_err(OpenError::Unusable)?;
+        Self::migrated(only.clone(), only).await
+    }
+
+    async fn migrated(writer: SqlitePool, readers: SqlitePool) -> Result<Self, OpenError> {
+        match MIGRATIONS.run(&writer).await {
+            Ok(()) => {
+                let traffic = Traffic::begin(&writer).await.map_err(OpenError::Unusable)?;
+                Ok(Self {
+                    writer,
+                    readers,
+                    clock: Arc::new(SystemClock),
+                    traffic: Arc::new(traffic),
+                    relaying: Arc::default(),
+                })
+            }
+            Err(MigrateError::VersionMissing(_)) => Err(OpenError::Newer),
+            Err(MigrateError::Execute(error)) => Err(OpenError::Unusable(error)),
+            Err(error) => Err(OpenError::Migration(error)),
+        }
+    }
+
+    /// Accounts.
+    #[must_use]
+    pub fn users(&self) -> SqliteUserStore {
+        SqliteUserStore(self.clone())
+    }
+
+    /// Sessions.
+    #[must_use]
+    pub fn sessions(&self) -> SqliteSessionStore {
+        SqliteSessionStore(self.clone())
+    }
+
+    /// Orders with their history.
+    #[must_use]
+    pub fn orders(&self) -> SqliteOrderStore {
+        SqliteOrderStore(self.clone())
+    }
+
+    /// The events of orders that are to be published.
+    #[must_use]
+    pub fn outbox(&self) -> SqliteOutbox {
+        SqliteOutbox(self.clone())
+    }
+
+    /// Notifications.
+    #[must_use]
+    pub fn notifications(&self) -> SqliteNotificationStore {
+        SqliteNotificationStore(self.clone())
+    }
+
+    /// The event bus.
+    #[must_use]
+    pub fn bus(&self) -> SqliteBus {
+        SqliteBus(self.clone())
+    }
+
+    /// What was captured instead of sent.
+    #[must_use]
+    pub fn inbox(&self) -> SqliteInbox {
+        SqliteInbox(self.clone())
+    }
+
+    /// Captures mails from `from`; attempts meet the faults of `script`.
+    ///
+    /// # Errors
+    /// When `from` is no address.
+    pub fn email_sender(
+        &self,
+        from: &str,
+        script: Arc<FaultScript>,
+    ) -> Result<InboxEmailSender, lettre::address::AddressError> {
+        InboxEmailSender::new(self.clone(), from, script)
+    }
+
+    /// Captures texts; attempts meet the faults of `script`.
+    #[must_use]
+    pub fn sms_sender(&self, script: Arc<FaultScript>) -> InboxSmsSender {
+        InboxSmsSender::new(self.clone(), script)
+    }
+
+    /// Whether it answers.
+    pub async fn is_ready(&self) -> bool {
+        sqlx::query("SELECT 1").execute(&self.readers).await.is_ok()
+    }
+
+    /// Lets go of the file. What was committed is in it; calls that come later fail.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// For reading. Never held while [`Self::write`] is awaited: in memory it is the same
+    /// connection.
+    pub(crate) fn read(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// A transaction that may write. It is the only one: others wait for their turn here, and
+    /// other processes at `BEGIN IMMEDIATE`, so none can fail for having read first. Dropped
+    /// without a commit, it leaves everything as it was.
+    pub(crate) async fn write(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await
+    }
+}
+
+/// Connections that stay: opening one costs more than keeping it, and in memory it would lose all.
+fn pool(size: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}

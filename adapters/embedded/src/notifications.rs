@@ -1,0 +1,273 @@
+//! Notifications: one per event and channel, claimed by a lease before they are sent.
+
+mod row;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use core_kernel::{EventId, NotificationId, Page, PageRequest, UserScope};
+use core_notify::{
+    Channel, Claim, Draft, Job, Notification, NotificationFilter, NotificationStore, Status,
+    StoreError, Summary,
+};
+use jiff::{SignedDuration, Timestamp};
+use sqlx::SqliteConnection;
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::error::notify_error;
+use crate::value::Micros;
+use row::{JobRow, KnownRow, ListRow, NotificationRow};
+
+const ENQUEUE: &str = "
+    INSERT INTO notifications (id, event_id, user_id, order_id, channel, type, recipient, subject,
+                               body, body_text, created_at, attempts, lease_until, updated_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13)
+    ON CONFLICT (event_id, channel) DO UPDATE
+    SET status = 'queued', attempts = attempts + 1,
+        unknown_outcomes = unknown_outcomes + (lease_until IS NOT NULL),
+        lease_until = excluded.lease_until, updated_at = excluded.updated_at
+    WHERE status <> 'sent' AND (lease_until IS NULL OR lease_until < excluded.updated_at)
+    RETURNING id, channel, recipient, subject, body, body_text, attempts,
+              unknown_outcomes > 0 AS maybe_sent";
+
+const KNOWN: &str = "
+    SELECT id, channel, status, error_message, lease_until
+    FROM notifications WHERE event_id = ?1 ORDER BY channel";
+
+const CLAIM: &str = "
+    UPDATE notifications
+    SET status = 'queued', attempts = attempts + 1,
+        unknown_outcomes = unknown_outcomes + (lease_until IS NOT NULL),
+        lease_until = ?2, updated_at = ?3
+    WHERE id = ?1
+    RETURNING id, channel, recipient, subject, body, body_text, attempts,
+              unknown_outcomes > 0 AS maybe_sent";
+
+const MARK_SENT: &str = "
+    UPDATE notifications
+    SET status = 'sent', provider_ref = ?2, sent_at = ?3, error_message = NULL,
+        lease_until = NULL, updated_at = ?4
+    WHERE id = ?1";
+
+// The number of the claim fences off who was so slow that another has claimed it meanwhile.
+const RELEASE: &str = "
+    UPDATE notifications
+    SET status = ?5, error_message = substr(?2, 1, 1000), lease_until = NULL,
+        unknown_outcomes = unknown_outcomes + ?4, updated_at = ?6
+    WHERE id = ?1 AND attempts = ?3 AND status = 'queued'";
+
+const FIND: &str = "
+    SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at, created_at,
+           body, provider_ref, error_message
+    FROM notifications WHERE id = ?1";
+
+// One page and the total; the total comes even when the page is empty. A part of the filter that is
+// NULL lets everything pass.
+const LIST: &str = "
+    SELECT counted.total, page.*
+    FROM (SELECT count(*) AS total FROM notifications
+          WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR channel = ?2)
+            AND (?3 IS NULL OR order_id = ?3) AND (?4 IS NULL OR type = ?4)
+            AND (?5 IS NULL OR status = ?5)) AS counted
+    LEFT JOIN (
+        SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at,
+               created_at
+        FROM notifications
+        WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR channel = ?2)
+          AND (?3 IS NULL OR order_id = ?3) AND (?4 IS NULL OR type = ?4)
+          AND (?5 IS NULL OR status = ?5)
+        ORDER BY created_at DESC, id DESC
+        LIMIT ?6 OFFSET ?7
+    ) AS page
+    ORDER BY page.created_at DESC, page.id DESC";
+
+/// A lease outlives every attempt (8 s at most), and little more: after a crash its message waits
+/// for it to end.
+const LEASE: SignedDuration = SignedDuration::from_secs(15);
+
+/// How long to wait before an outcome that could not be recorded is recorded again.
+const RECORD_AGAIN: Duration = Duration::from_millis(200);
+
+/// Notifications in the table `notifications`.
+#[derive(Clone, Debug)]
+pub struct SqliteNotificationStore(pub(crate) Database);
+
+/// Writes a draft down, or claims what is there in its place; `None` when that cannot be claimed.
+async fn enqueue_one(
+    connection: &mut SqliteConnection,
+    draft: &Draft,
+    now: Timestamp,
+) -> sqlx::Result<Option<JobRow>> {
+    sqlx::query_as(ENQUEUE)
+        .bind(draft.id.0)
+        .bind(draft.event_id.0)
+        .bind(draft.user_id.0)
+        .bind(draft.order_id.0)
+        .bind(draft.channel.as_str())
+        .bind(draft.type_key)
+        .bind(draft.recipient.clone())
+        .bind(draft.content.subject.clone())
+        .bind(draft.content.body.clone())
+        .bind(draft.content.plain.clone())
+        .bind(Micros(draft.created_at))
+        .bind(Micros(now + LEASE))
+        .bind(Micros(now))
+        .fetch_optional(connection)
+        .await
+}
+
+async fn known(connection: &mut SqliteConnection, event: EventId) -> sqlx::Result<Vec<KnownRow>> {
+    sqlx::query_as(KNOWN)
+        .bind(event.0)
+        .fetch_all(connection)
+        .await
+}
+
+impl SqliteNotificationStore {
+    async fn record_sent(
+        &self,
+        id: NotificationId,
+        provider_ref: &str,
+        at: Timestamp,
+    ) -> sqlx::Result<()> {
+        let mut transaction = self.0.write().await?;
+        sqlx::query(MARK_SENT)
+            .bind(id.0)
+            .bind(provider_ref.to_owned())
+            .bind(Micros(at))
+            .bind(Micros(self.0.clock.now()))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
+    }
+
+    /// Ends a claim in this state.
+    async fn end_claim(
+        &self,
+        job: &Job,
+        reason: &str,
+        maybe_sent: bool,
+        status: Status,
+    ) -> Result<(), StoreError> {
+        let update = sqlx::query(RELEASE)
+            .bind(job.id.0)
+            .bind(reason.to_owned())
+            .bind(i64::from(job.claim))
+            .bind(maybe_sent)
+            .bind(status.as_str())
+            .bind(Micros(self.0.clock.now()));
+        let mut transaction = self.0.write().await.map_err(notify_error)?;
+        update
+            .execute(&mut *transaction)
+            .await
+            .map_err(notify_error)?;
+        transaction.commit().await.map_err(notify_error)
+    }
+}
+
+#[async_trait]
+impl NotificationStore for SqliteNotificationStore {
+    async fn enqueue(&self, drafts: &[Draft]) -> Result<Vec<Claim>, StoreError> {
+        let mut transaction = self.0.write().await.map_err(notify_error)?;
+        let now = self.0.clock.now();
+        let mut claims = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            let job = enqueue_one(&mut transaction, draft, now).await;
+            claims.push(match job.map_err(notify_error)? {
+                Some(job) => Claim::Send(job.job()?),
+                None => {
+                    let known = known(&mut transaction, draft.event_id).await;
+                    let sent = known
+                        .map_err(notify_error)?
+                        .iter()
+                        .any(|row| row.is(draft.channel, Status::Sent));
+                    match sent {
+                        true => Claim::Sent(draft.channel),
+                        false => Claim::Held(draft.channel),
+                    }
+                }
+            });
+        }
+        transaction.commit().await.map_err(notify_error)?;
+        Ok(claims)
+    }
+
+    async fn reclaim(&self, event: EventId, failed_too: bool) -> Result<Vec<Claim>, StoreError> {
+        let mut transaction = self.0.write().await.map_err(notify_error)?;
+        let now = self.0.clock.now();
+        let mut claims = Vec::new();
+        let known = known(&mut transaction, event).await.map_err(notify_error)?;
+        for row in known {
+            if !row.is_free(now, failed_too) {
+                claims.push(row.claim()?);
+                continue;
+            }
+            let job: JobRow = sqlx::query_as(CLAIM)
+                .bind(row.id)
+                .bind(Micros(now + LEASE))
+                .bind(Micros(now))
+                .fetch_one(&mut *transaction)
+                .await
+                .map_err(notify_error)?;
+            claims.push(Claim::Send(job.job()?));
+        }
+        transaction.commit().await.map_err(notify_error)?;
+        Ok(claims)
+    }
+
+    async fn mark_sent(&self, id: NotificationId, provider_ref: &str, at: Timestamp) {
+        while let Err(error) = self.record_sent(id, provider_ref, at).await {
+            tracing::error!(notification_id = %id, error = %error,
+                "sent, but not recorded; recording it again");
+            tokio::time::sleep(RECORD_AGAIN).await;
+        }
+    }
+
+    async fn release(&self, job: &Job, reason: &str, maybe_sent: bool) -> Result<(), StoreError> {
+        self.end_claim(job, reason, maybe_sent, Status::Queued)
+            .await
+    }
+
+    async fn mark_failed(&self, job: &Job, reason: &str) -> Result<(), StoreError> {
+        self.end_claim(job, reason, false, Status::Failed).await
+    }
+
+    async fn find(&self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+        sqlx::query_as::<_, NotificationRow>(FIND)
+            .bind(id.0)
+            .fetch_optional(self.0.read())
+            .await
+            .map_err(notify_error)?
+            .map(Notification::try_from)
+            .transpose()
+    }
+
+    async fn list(
+        &self,
+        filter: &NotificationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Summary>, StoreError> {
+        let user: Option<Uuid> = match filter.scope {
+            UserScope::One(id) => Some(id.0),
+            UserScope::All => None,
+        };
+        let rows: Vec<ListRow> = sqlx::query_as(LIST)
+            .bind(user)
+            .bind(filter.channel.map(Channel::as_str))
+            .bind(filter.order_id.map(|id| id.0))
+            .bind(filter.type_key.clone())
+            .bind(filter.status.map(Status::as_str))
+            .bind(i64::from(page.limit))
+            .bind(i64::try_from(page.offset()).unwrap_or(i64::MAX))
+            .fetch_all(self.0.read())
+            .await
+            .map_err(notify_error)?;
+        let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
+        let items = rows
+            .into_iter()
+            .filter_map(|row| row.summary().transpose())
+            .collect::<Result<_, _>>()?;
+        Ok(Page { items, total })
+    }
+}

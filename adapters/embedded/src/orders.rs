@@ -1,0 +1,240 @@
+//! Orders with their history and their events.
+
+mod row;
+
+use async_trait::async_trait;
+use core_kernel::{OrderId, Page, PageRequest, RequestContext, UserScope};
+use core_orders::{
+    Change, HistoryEntry, Order, OrderEvent, OrderFilter, OrderSort, OrderStatus, OrderStore,
+    OrderSummary, Placed, SortField, StoreError,
+};
+use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use crate::database::Database;
+use crate::error::order_error;
+use crate::value::{Amount, Micros};
+use row::{HistoryRow, OrderRow, SummaryRow};
+
+const FIND: &str = "
+    SELECT id, user_id, status, items, shipping_address, total_amount, currency, notes,
+           confirmed_at, shipped_at, delivered_at, created_at, updated_at
+    FROM orders WHERE id = ?1";
+
+const HISTORY: &str = "
+    SELECT from_status, to_status, actor_id, actor_role, at, request_id, trace_id
+    FROM order_history WHERE order_id = ?1 ORDER BY id";
+
+const INSERT: &str = "
+    INSERT INTO orders (id, user_id, status, items, shipping_address, total_amount, currency,
+                        notes, created_at, updated_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+const UPDATE: &str = "
+    UPDATE orders
+    SET status = ?3, confirmed_at = ?4, shipped_at = ?5, delivered_at = ?6, updated_at = ?7
+    WHERE id = ?1 AND status = ?2";
+
+const LOG: &str = "
+    INSERT INTO order_history (order_id, from_status, to_status, actor_id, actor_role, at,
+                               request_id, trace_id)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+const QUEUE: &str = "
+    INSERT INTO order_outbox (event_id, subject, event_type, routing_key, payload, traceparent,
+                              tracestate, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+/// Orders in the tables `orders`, `order_history` and `order_outbox`.
+#[derive(Clone, Debug)]
+pub struct SqliteOrderStore(pub(crate) Database);
+
+/// One page and the total; the total comes even when the page is empty.
+fn list_sql(filter: OrderFilter, sort: OrderSort) -> String {
+    let column = match sort.by {
+        SortField::CreatedAt => "created_at",
+        SortField::UpdatedAt => "updated_at",
+        // TEXT would sort 9 after 10. A double holds every amount up to the limit exactly enough.
+        SortField::TotalAmount => "CAST(total_amount AS REAL)",
+        SortField::Status => "status",
+    };
+    let direction = if sort.descending { "DESC" } else { "ASC" };
+    let user = match filter.scope {
+        UserScope::One(_) => "user_id = ?1",
+        UserScope::All => "?1 IS NULL",
+    };
+    let status = match filter.status {
+        Some(_) => "status = ?2",
+        None => "?2 IS NULL",
+    };
+    format!(
+        "SELECT counted.total, page.id, page.status, page.total_amount, page.currency,
+                page.created_at
+         FROM (SELECT count(*) AS total FROM orders WHERE {user} AND {status}) AS counted
+         LEFT JOIN (
+             SELECT id, status, total_amount, currency, created_at,
+                    row_number() OVER (ORDER BY {column} {direction}, id {direction}) AS place
+             FROM orders WHERE {user} AND {status}
+             ORDER BY {column} {direction}, id {direction}
+             LIMIT ?3 OFFSET ?4
+         ) AS page
+         ORDER BY page.place"
+    )
+}
+
+async fn log(
+    connection: &mut SqliteConnection,
+    order: OrderId,
+    entry: &HistoryEntry,
+) -> sqlx::Result<()> {
+    sqlx::query(LOG)
+        .bind(order.0)
+        .bind(entry.from.map(OrderStatus::as_str))
+        .bind(entry.to.as_str())
+        .bind(entry.actor.id.clone())
+        .bind(entry.actor.role.clone())
+        .bind(Micros(entry.at))
+        .bind(entry.request_id.to_string())
+        .bind(entry.trace_id.clone())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn queue(
+    connection: &mut SqliteConnection,
+    order: &Order,
+    events: &[OrderEvent],
+    context: &RequestContext,
+) -> Result<(), StoreError> {
+    for event in events {
+        let payload = event.to_json();
+        let payload = payload.map_err(|error| StoreError::Broken(error.into()))?;
+        sqlx::query(QUEUE)
+            .bind(event.id().0)
+            .bind(order.id.0)
+            .bind(event.event_type())
+            .bind(event.routing_key())
+            .bind(payload)
+            .bind(context.trace.traceparent())
+            .bind(context.trace.tracestate().map(str::to_owned))
+            .bind(Micros(order.updated_at))
+            .execute(&mut *connection)
+            .await
+            .map_err(order_error)?;
+    }
+    Ok(())
+}
+
+async fn insert_order(connection: &mut SqliteConnection, order: &Order) -> sqlx::Result<()> {
+    sqlx::query(INSERT)
+        .bind(order.id.0)
+        .bind(order.user_id.0)
+        .bind(order.state.status().as_str())
+        .bind(Json(&order.items))
+        .bind(Json(&order.shipping_address))
+        .bind(Amount(order.total_amount))
+        .bind(order.currency.code())
+        .bind(order.notes.as_ref().map(|notes| notes.as_str().to_owned()))
+        .bind(Micros(order.created_at))
+        .bind(Micros(order.updated_at))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// False when the order is no longer in the state the change began from.
+async fn update_order(connection: &mut SqliteConnection, change: &Change) -> sqlx::Result<bool> {
+    let state = change.order.state;
+    let done = sqlx::query(UPDATE)
+        .bind(change.order.id.0)
+        .bind(change.history.from.map(OrderStatus::as_str))
+        .bind(change.history.to.as_str())
+        .bind(state.confirmed_at().map(Micros))
+        .bind(state.shipped_at().map(Micros))
+        .bind(state.delivered_at().map(Micros))
+        .bind(Micros(change.order.updated_at))
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+#[async_trait]
+impl OrderStore for SqliteOrderStore {
+    async fn find(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        sqlx::query_as::<_, OrderRow>(FIND)
+            .bind(id.0)
+            .fetch_optional(self.0.read())
+            .await
+            .map_err(order_error)?
+            .map(Order::try_from)
+            .transpose()
+    }
+
+    async fn list(
+        &self,
+        filter: OrderFilter,
+        sort: OrderSort,
+        page: PageRequest,
+    ) -> Result<Page<OrderSummary>, StoreError> {
+        let user = match filter.scope {
+            UserScope::One(id) => Some(id.0),
+            UserScope::All => None,
+        };
+        // Assembled from the constant pieces above; every value is bound.
+        let rows: Vec<SummaryRow> = sqlx::query_as(AssertSqlSafe(list_sql(filter, sort)))
+            .bind(user)
+            .bind(filter.status.map(OrderStatus::as_str))
+            .bind(i64::from(page.limit))
+            .bind(i64::try_from(page.offset()).unwrap_or(i64::MAX))
+            .fetch_all(self.0.read())
+            .await
+            .map_err(order_error)?;
+        let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
+        let items = rows
+            .into_iter()
+            .filter_map(|row| row.summary().transpose())
+            .collect::<Result<_, _>>()?;
+        Ok(Page { items, total })
+    }
+
+    async fn history(&self, id: OrderId) -> Result<Vec<HistoryEntry>, StoreError> {
+        sqlx::query_as::<_, HistoryRow>(HISTORY)
+            .bind(id.0)
+            .fetch_all(self.0.read())
+            .await
+            .map_err(order_error)?
+            .into_iter()
+            .map(|row| row.entry(id))
+            .collect()
+    }
+
+    async fn insert(&self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError> {
+        let order = &placed.order;
+        let mut transaction = self.0.write().await.map_err(order_error)?;
+        insert_order(&mut transaction, order)
+            .await
+            .map_err(order_error)?;
+        log(&mut transaction, order.id, &placed.history)
+            .await
+            .map_err(order_error)?;
+        queue(&mut transaction, order, &placed.events, context).await?;
+        transaction.commit().await.map_err(order_error)
+    }
+
+    async fn commit(&self, change: &Change, context: &RequestContext) -> Result<(), StoreError> {
+        let order = &change.order;
+        let mut transaction = self.0.write().await.map_err(order_error)?;
+        if !update_order(&mut transaction, change)
+            .await
+            .map_err(order_error)?
+        {
+            return Err(StoreError::Conflict);
+        }
+        log(&mut transaction, order.id, &change.history)
+            .await
+            .map_err(order_error)?;
+        queue(&mut transaction, order, &change.events, context).await?;
+        transaction.commit().await.map_err(order_error)
+    }
+}

@@ -1,0 +1,124 @@
+//! Rows of the order tables, and what they mean.
+
+use core_kernel::{Currency, OrderId, UserId};
+use core_orders::{
+    Actor, Address, HistoryEntry, LineItem, Notes, Order, OrderState, OrderStatus, OrderSummary,
+    StoreError,
+};
+use sqlx::FromRow;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::error::Inconsistent;
+use crate::value::{Amount, Micros};
+
+fn broken(table: &'static str, id: impl std::fmt::Display, what: &'static str) -> StoreError {
+    StoreError::Broken(Inconsistent::boxed(table, id, what))
+}
+
+#[derive(FromRow)]
+pub(super) struct OrderRow {
+    id: Uuid,
+    user_id: Uuid,
+    status: String,
+    items: Json<Vec<LineItem>>,
+    shipping_address: Json<Address>,
+    total_amount: Amount,
+    currency: String,
+    notes: Option<String>,
+    confirmed_at: Option<Micros>,
+    shipped_at: Option<Micros>,
+    delivered_at: Option<Micros>,
+    created_at: Micros,
+    updated_at: Micros,
+}
+
+impl TryFrom<OrderRow> for Order {
+    type Error = StoreError;
+
+    fn try_from(row: OrderRow) -> Result<Self, StoreError> {
+        let broken = |what| broken("orders", row.id, what);
+        let status: OrderStatus = row.status.parse().map_err(|_| broken("unknown status"))?;
+        let [confirmed_at, shipped_at, delivered_at] =
+            [row.confirmed_at, row.shipped_at, row.delivered_at].map(|at| at.map(|at| at.0));
+        let state = OrderState::from_parts(status, confirmed_at, shipped_at, delivered_at)
+            .ok_or_else(|| broken("times that do not belong to the status"))?;
+        Ok(Self {
+            id: OrderId(row.id),
+            user_id: UserId(row.user_id),
+            items: row.items.0,
+            shipping_address: row.shipping_address.0,
+            total_amount: row.total_amount.0,
+            currency: Currency::from_code(&row.currency)
+                .ok_or_else(|| broken("unknown currency"))?,
+            notes: row.notes.map(Notes::trusted),
+            state,
+            created_at: row.created_at.0,
+            updated_at: row.updated_at.0,
+        })
+    }
+}
+
+/// A line of a list beside the total; without an order when the page is empty.
+#[derive(FromRow)]
+pub(super) struct SummaryRow {
+    pub(super) total: i64,
+    id: Option<Uuid>,
+    status: Option<String>,
+    total_amount: Option<Amount>,
+    currency: Option<String>,
+    created_at: Option<Micros>,
+}
+
+impl SummaryRow {
+    pub(super) fn summary(self) -> Result<Option<OrderSummary>, StoreError> {
+        let (Some(id), Some(status), Some(total), Some(currency), Some(created_at)) = (
+            self.id,
+            self.status,
+            self.total_amount,
+            self.currency,
+            self.created_at,
+        ) else {
+            return Ok(None);
+        };
+        let broken = |what| broken("orders", id, what);
+        Ok(Some(OrderSummary {
+            id: OrderId(id),
+            status: status.parse().map_err(|_| broken("unknown status"))?,
+            total_amount: total.0,
+            currency: Currency::from_code(&currency).ok_or_else(|| broken("unknown currency"))?,
+            created_at: created_at.0,
+        }))
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct HistoryRow {
+    from_status: Option<String>,
+    to_status: String,
+    actor_id: String,
+    actor_role: String,
+    at: Micros,
+    request_id: String,
+    trace_id: String,
+}
+
+impl HistoryRow {
+    pub(super) fn entry(self, order: OrderId) -> Result<HistoryEntry, StoreError> {
+        let parse = |word: &str| {
+            word.parse::<OrderStatus>()
+                .map_err(|_| broken("order_history", order, "unknown status"))
+        };
+        Ok(HistoryEntry {
+            from: self.from_status.as_deref().map(parse).transpose()?,
+            to: parse(&self.to_status)?,
+            actor: Actor {
+                id: self.actor_id,
+                role: self.actor_role,
+            },
+            at: self.at.0,
+            request_id: self.request_id.into(),
+            trace_id: self.trace_id,
+        })
+    }
+}

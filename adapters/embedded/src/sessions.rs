@@ -1,0 +1,164 @@
+//! Sessions and the refresh tokens in them.
+
+use async_trait::async_trait;
+use core_auth::{
+    AccessState, NewSession, Refusal, Rotation, RotationOutcome, SessionStore, StoreError,
+    StoredRefresh, User,
+};
+use core_kernel::SessionId;
+use sqlx::{FromRow, SqliteConnection};
+
+use crate::database::Database;
+use crate::error::auth_error;
+use crate::users::UserRow;
+use crate::value::Micros;
+
+const START: &str = "INSERT INTO sessions (id, user_id, created_at) VALUES (?1, ?2, ?3)";
+
+const ISSUE: &str = "
+    INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
+
+const ACCESS: &str = "
+    SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
+           u.updated_at, s.ended_at IS NOT NULL AS ended
+    FROM sessions s JOIN users u ON u.id = s.user_id
+    WHERE s.id = ?1";
+
+const FIND_TOKEN: &str = "
+    SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
+           u.updated_at, s.ended_at IS NOT NULL AS ended, t.used_at
+    FROM refresh_tokens t
+    JOIN sessions s ON s.id = t.session_id
+    JOIN users u ON u.id = s.user_id
+    WHERE t.hash = ?1 AND t.session_id = ?2";
+
+const USE: &str = "UPDATE refresh_tokens SET used_at = coalesce(used_at, ?2) WHERE hash = ?1";
+
+const END: &str = "
+    UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL";
+
+#[derive(FromRow)]
+struct AccessRow {
+    #[sqlx(flatten)]
+    user: UserRow,
+    ended: bool,
+}
+
+#[derive(FromRow)]
+struct TokenRow {
+    #[sqlx(flatten)]
+    access: AccessRow,
+    used_at: Option<Micros>,
+}
+
+/// Sessions in the tables `sessions` and `refresh_tokens`.
+#[derive(Clone, Debug)]
+pub struct SqliteSessionStore(pub(crate) Database);
+
+async fn issue(
+    connection: &mut SqliteConnection,
+    session: SessionId,
+    token: StoredRefresh,
+) -> sqlx::Result<()> {
+    sqlx::query(ISSUE)
+        .bind(token.hash.0.to_vec())
+        .bind(session.0)
+        .bind(Micros(token.issued_at))
+        .bind(Micros(token.expires_at))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+impl SqliteSessionStore {
+    async fn begin(&self, session: &NewSession) -> sqlx::Result<()> {
+        let mut transaction = self.0.write().await?;
+        sqlx::query(START)
+            .bind(session.id.0)
+            .bind(session.user_id.0)
+            .bind(Micros(session.at))
+            .execute(&mut *transaction)
+            .await?;
+        issue(&mut transaction, session.id, session.refresh).await?;
+        transaction.commit().await
+    }
+}
+
+/// What a token that is known leads to, written but not committed.
+async fn exchange(
+    connection: &mut SqliteConnection,
+    rotation: &Rotation,
+    used_at: Option<Micros>,
+) -> sqlx::Result<Result<(), Refusal>> {
+    match rotation.check_use(used_at.map(|at| at.0)) {
+        Ok(()) => {
+            sqlx::query(USE)
+                .bind(rotation.presented.0.to_vec())
+                .bind(Micros(rotation.at))
+                .execute(&mut *connection)
+                .await?;
+            issue(connection, rotation.session_id, rotation.next).await?;
+            Ok(Ok(()))
+        }
+        Err(refusal) => {
+            sqlx::query(END)
+                .bind(rotation.session_id.0)
+                .bind(Micros(rotation.at))
+                .bind("refresh token reused")
+                .execute(connection)
+                .await?;
+            Ok(Err(refusal))
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqliteSessionStore {
+    async fn start(&self, session: &NewSession) -> Result<(), StoreError> {
+        self.begin(session).await.map_err(auth_error)
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<RotationOutcome, StoreError> {
+        // Writers take turns, so of racing calls each sees what the one before it made.
+        let mut transaction = self.0.write().await.map_err(auth_error)?;
+        let row = sqlx::query_as::<_, TokenRow>(FIND_TOKEN)
+            .bind(rotation.presented.0.to_vec())
+            .bind(rotation.session_id.0)
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(auth_error)?;
+        let Some(row) = row else {
+            return Ok(RotationOutcome::Refused(Refusal::Unknown));
+        };
+        if row.access.ended {
+            return Ok(RotationOutcome::Refused(Refusal::Ended));
+        }
+        let user = User::try_from(row.access.user)?;
+        if !user.is_active {
+            return Ok(RotationOutcome::Refused(Refusal::Deactivated));
+        }
+        let exchanged = exchange(&mut transaction, rotation, row.used_at)
+            .await
+            .map_err(auth_error)?;
+        transaction.commit().await.map_err(auth_error)?;
+        Ok(match exchanged {
+            Ok(()) => RotationOutcome::Rotated(Box::new(user)),
+            Err(refusal) => RotationOutcome::Refused(refusal),
+        })
+    }
+
+    async fn access(&self, id: SessionId) -> Result<Option<AccessState>, StoreError> {
+        let row = sqlx::query_as::<_, AccessRow>(ACCESS)
+            .bind(id.0)
+            .fetch_optional(self.0.read())
+            .await
+            .map_err(auth_error)?;
+        row.map(|row| {
+            Ok(AccessState {
+                user: row.user.try_into()?,
+                ended: row.ended,
+            })
+        })
+        .transpose()
+    }
+}

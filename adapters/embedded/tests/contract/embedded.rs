@@ -1,0 +1,98 @@
+//! What is SQLite's own: the file, its version, its constraints.
+
+use core_kernel::{RequestContext, UserId};
+use core_orders::OrderStore;
+use core_orders::testing::placed;
+use shopflow_embedded::{Database, OpenError};
+use sqlx::{Connection, SqliteConnection};
+
+/// The file of a database with an order in it, closed again.
+async fn with_an_order(folder: &std::path::Path) -> (String, core_kernel::OrderId) {
+    let file = folder.join("shopflow.db");
+    let database = Database::open(&file).await.unwrap();
+    let placed = placed(UserId::generate());
+    let context = RequestContext::generate();
+    database.orders().insert(&placed, &context).await.unwrap();
+    database.close().await;
+    (format!("sqlite://{}", file.display()), placed.order.id)
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, id) = with_an_order(folder.path()).await;
+    let again = Database::open(&folder.path().join("shopflow.db"))
+        .await
+        .unwrap();
+    assert!(again.orders().find(id).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, _) = with_an_order(folder.path()).await;
+    let mut sql = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'from the future', true, x'', 0)",
+    )
+    .execute(&mut sql)
+    .await
+    .unwrap();
+    let refused = Database::open(&folder.path().join("shopflow.db")).await;
+    assert!(matches!(refused, Err(OpenError::Newer)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shopflow.db");
+    let text = "a letter to grandmother, longer than the head of a database file ".repeat(20);
+    std::fs::write(&file, &text).unwrap();
+    let refused = Database::open(&file).await;
+    assert!(
+        matches!(refused, Err(OpenError::Unusable(_))),
+        "{refused:?}"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
+#[tokio::test]
+async fn commits_are_durable_and_readers_do_not_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, _) = with_an_order(folder.path()).await;
+    let mut sql = SqliteConnection::connect(&url).await.unwrap();
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut sql)
+        .await
+        .unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[tokio::test]
+async fn no_statement_can_break_the_invariants_of_an_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, _) = with_an_order(folder.path()).await;
+    let mut sql = SqliteConnection::connect(&url).await.unwrap();
+    for statement in [
+        "UPDATE orders SET status = 'confirmed'",
+        "UPDATE orders SET shipped_at = 1",
+        "UPDATE orders SET status = 'shipped', shipped_at = 1",
+        "UPDATE orders SET status = 'lost'",
+        "UPDATE orders SET items = 'none'",
+    ] {
+        let refused = sqlx::query(statement).execute(&mut sql).await;
+        assert!(refused.is_err(), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn two_databases_in_memory_share_nothing() {
+    let (one, other) = (crate::memory().await, crate::memory().await);
+    let placed = placed(UserId::generate());
+    let context = RequestContext::generate();
+    one.orders().insert(&placed, &context).await.unwrap();
+    let id = placed.order.id;
+    assert!(one.orders().find(id).await.unwrap().is_some());
+    assert!(other.orders().find(id).await.unwrap().is_none());
+}

@@ -1,0 +1,74 @@
+//! The contract suites of all cores on SQLite, in a file and in memory, and what only the embedded
+//! adapter promises.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says where it stopped"
+)]
+
+mod bus;
+mod embedded;
+mod inbox;
+
+use shopflow_embedded::Database;
+
+/// The suites on databases that `$open` makes.
+macro_rules! suites {
+    ($open:path) => {
+        mod orders {
+            use std::sync::Arc;
+
+            async fn fixture() -> core_orders::testing::contract::Fixture {
+                let database = $open().await;
+                core_orders::testing::contract::Fixture {
+                    store: Arc::new(database.orders()),
+                    outbox: Arc::new(database.outbox()),
+                }
+            }
+
+            core_orders::order_store_contract!(fixture);
+        }
+
+        mod auth {
+            use std::sync::Arc;
+
+            async fn fixture() -> core_auth::testing::contract::Fixture {
+                let database = $open().await;
+                core_auth::testing::contract::Fixture {
+                    users: Arc::new(database.users()),
+                    sessions: Arc::new(database.sessions()),
+                }
+            }
+
+            core_auth::auth_store_contract!(fixture);
+        }
+
+        mod notify {
+            use std::sync::Arc;
+
+            async fn fixture() -> core_notify::testing::contract::Fixture {
+                Arc::new($open().await.notifications())
+            }
+
+            core_notify::notification_store_contract!(fixture);
+        }
+    };
+}
+
+mod in_a_file {
+    suites!(crate::file);
+}
+
+mod in_memory {
+    suites!(crate::memory);
+}
+
+/// A fresh database in a file of its own, which goes when the process does.
+async fn file() -> Database {
+    let folder = tempfile::tempdir().unwrap().keep();
+    Database::open(&folder.join("shopflow.db")).await.unwrap()
+}
+
+async fn memory() -> Database {
+    Database::in_memory().await.unwrap()
+}
