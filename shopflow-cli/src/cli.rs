@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::{AuthArgs, DatabaseArgs, KeyArgs, NotifyArgs, OrdersArgs};
+use std::path::PathBuf;
+
+use crate::config::{AuthArgs, DatabaseArgs, DevArgs, KeyArgs, NotifyArgs, OrdersArgs};
 
 /// The order backend: accounts, orders, notifications.
 ///
@@ -20,6 +22,8 @@ pub(crate) enum Command {
     /// Run one service in the foreground, logs on stdout
     #[command(subcommand)]
     Serve(Service),
+    /// Run all three services on embedded storage, with an inbox in place of the providers
+    Dev(Box<DevArgs>),
     /// Bring a service's database up to date and exit
     Migrate(MigrateArgs),
     /// Make tokens
@@ -76,6 +80,9 @@ pub(crate) struct ServiceTokenArgs {
     /// How long it is valid, such as 90m or 24h
     #[arg(long, default_value = "24h", allow_hyphen_values = true)]
     pub(crate) ttl: String,
+    /// Folder of shopflow dev, in place of JWT_SECRET
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
 }
@@ -100,6 +107,9 @@ pub(crate) struct CreateAdminArgs {
     /// Last name
     #[arg(long)]
     pub(crate) last_name: String,
+    /// Folder of shopflow dev, in place of DATABASE_URL
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]

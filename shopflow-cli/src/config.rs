@@ -3,11 +3,16 @@
 //! Every problem is found before anything is opened, and all of them are told at once, a line each.
 
 mod args;
+mod dev;
 mod problems;
 mod read;
 mod services;
 
 pub(crate) use args::{AuthArgs, DatabaseArgs, KeyArgs, NotifyArgs, OrdersArgs, ScryptArgs};
+pub(crate) use dev::{DevArgs, DevConfig};
 pub(crate) use problems::Problems;
-pub(crate) use read::{Secret, admin_password};
-pub(crate) use services::{AuthConfig, HttpConfig, LogFormat, NotifyConfig, OrdersConfig};
+pub(crate) use read::{Secret, admin_password, read_secret};
+pub(crate) use services::{
+    AuthConfig, DatabaseConfig, HttpConfig, LogConfig, LogFormat, NotifyConfig, OrdersConfig,
+    PolicyConfig,
+};

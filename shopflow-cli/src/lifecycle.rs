@@ -9,10 +9,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How long a service that is to stop still accepts connections, so that balancers see that it is
-/// not ready before it is gone.
-const DRAIN: Duration = Duration::from_secs(1);
-
 /// Left of the grace for the process to end in.
 const MARGIN: Duration = Duration::from_millis(300);
 
@@ -25,8 +21,9 @@ pub(crate) struct Lifecycle {
     /// True once the last request is answered: what only serves requests may end.
     served: watch::Sender<bool>,
     tasks: JoinSet<&'static str>,
-    ops: Ops,
+    ops: Vec<Ops>,
     grace: Duration,
+    drain: Duration,
 }
 
 /// The signals that end a service. Caught from the first moment, before it says that it listens.
@@ -58,7 +55,8 @@ impl Signals {
 }
 
 impl Lifecycle {
-    pub(crate) fn new(ops: Ops, grace: Duration) -> Self {
+    /// A stop first makes all of `ops` say so, for `drain`, and then has `grace` in all.
+    pub(crate) fn new(ops: Vec<Ops>, grace: Duration, drain: Duration) -> Self {
         Self {
             stopping: watch::Sender::new(false),
             closing: watch::Sender::new(false),
@@ -66,6 +64,7 @@ impl Lifecycle {
             tasks: JoinSet::new(),
             ops,
             grace,
+            drain,
         }
     }
 
@@ -119,7 +118,7 @@ impl Lifecycle {
             },
         }
         tracing::info!("stopping");
-        self.ops.stop();
+        self.ops.iter().for_each(Ops::stop);
         let grace = self.grace.saturating_sub(MARGIN);
         tokio::select! {
             ended = tokio::time::timeout(grace, self.stop(server)) => {
@@ -135,7 +134,7 @@ impl Lifecycle {
 
     async fn stop(mut self, server: tokio::task::JoinHandle<()>) {
         self.stopping.send_replace(true);
-        tokio::time::sleep(DRAIN.min(self.grace / 4)).await;
+        tokio::time::sleep(self.drain.min(self.grace / 4)).await;
         self.closing.send_replace(true);
         if let Err(error) = server.await {
             tracing::error!(error = %error, "the server died");

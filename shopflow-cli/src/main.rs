@@ -5,6 +5,7 @@
 mod admin;
 mod cli;
 mod config;
+mod dev;
 mod lifecycle;
 mod serve;
 mod telemetry;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(service) => serve::run(service),
+        Command::Dev(args) => dev::run(*args),
         Command::Migrate(args) => admin::migrate::run(&args),
         Command::Token(command) => admin::token::run(&command),
         Command::Users(command) => admin::users::run(&command),

@@ -1,11 +1,11 @@
 //! Running one service. Each file reads from top to bottom: stores, clients, use cases, tasks,
 //! server.
 
-mod auth;
+pub(crate) mod auth;
 mod database;
 mod notify;
 mod orders;
-mod relay;
+pub(crate) mod relay;
 mod token_file;
 
 use std::sync::Arc;
@@ -20,10 +20,14 @@ use crate::Failure;
 use crate::cli::Service;
 use crate::config::HttpConfig;
 use crate::lifecycle::{Lifecycle, Signals};
-use crate::telemetry;
+use crate::telemetry::{self, LogTo};
 
 /// The metrics library wants its samples folded now and then.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How long a service that is to stop still accepts connections, so that balancers see that it is
+/// not ready before it is gone.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// Runs a service until it is told to stop.
 pub(crate) fn run(service: Service) -> Result<(), Failure> {
@@ -62,9 +66,20 @@ fn lifecycle(
     readiness: Arc<dyn Readiness>,
     metrics: &PrometheusHandle,
 ) -> (Lifecycle, Ops) {
+    let ops = ops(readiness, metrics);
+    let mut lifecycle = Lifecycle::new(vec![ops.clone()], config.grace, DRAIN);
+    keep_metrics(&mut lifecycle, metrics);
+    (lifecycle, ops)
+}
+
+/// The operators' side of a service.
+pub(crate) fn ops(readiness: Arc<dyn Readiness>, metrics: &PrometheusHandle) -> Ops {
     let rendered = metrics.clone();
-    let ops = Ops::new(readiness, move || rendered.render());
-    let mut lifecycle = Lifecycle::new(ops.clone(), config.grace);
+    Ops::new(readiness, move || rendered.render())
+}
+
+/// Folds samples for as long as anybody may ask for them.
+pub(crate) fn keep_metrics(lifecycle: &mut Lifecycle, metrics: &PrometheusHandle) {
     let (upkeep, mut served) = (metrics.clone(), lifecycle.served());
     lifecycle.spawn("metrics upkeep", async move {
         while tokio::time::timeout(UPKEEP, served.wait_for(|served| *served))
@@ -74,7 +89,6 @@ fn lifecycle(
             upkeep.run_upkeep();
         }
     });
-    (lifecycle, ops)
 }
 
 /// Serves until the signal to stop, and then what is in flight.
@@ -85,6 +99,18 @@ async fn serve<A: Api>(
     ops: Ops,
     grace: Duration,
 ) -> anyhow::Result<()> {
+    let server = server(&lifecycle, listener, api, ops, grace);
+    lifecycle.run(signals, server).await
+}
+
+/// A server that accepts until the lifecycle closes it.
+pub(crate) fn server<A: Api>(
+    lifecycle: &Lifecycle,
+    listener: TcpListener,
+    api: A,
+    ops: Ops,
+    grace: Duration,
+) -> impl Future<Output = ()> + Send + 'static {
     let server = Server {
         listener,
         api: Arc::new(api),
@@ -96,15 +122,13 @@ async fn serve<A: Api>(
         // The sender lives as long as the lifecycle, so this only waits.
         let _ = closing.wait_for(|closing| *closing).await;
     };
-    lifecycle
-        .run(signals, shopflow_http::serve(server, stop))
-        .await
+    shopflow_http::serve(server, stop)
 }
 
 /// Begins to catch signals, to log and to count.
 fn start(config: &HttpConfig) -> anyhow::Result<(Signals, PrometheusHandle)> {
     let signals = Signals::catch()?;
-    telemetry::start_logs(config);
+    telemetry::start_logs(&config.log, LogTo::Stdout);
     let metrics = telemetry::start_metrics().context("no metrics")?;
     Ok((signals, metrics))
 }

@@ -1,10 +1,12 @@
 //! Logs on stdout and figures for `/metrics`.
 
+use std::io::Write;
+
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::config::{HttpConfig, LogFormat};
+use crate::config::{LogConfig, LogFormat};
 
 /// Fine where answers are fast, coarse where they are slow (seconds).
 const LATENCY_BUCKETS: [f64; 14] = [
@@ -32,12 +34,29 @@ pub(crate) fn check_level(text: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Where logs go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LogTo {
+    /// Of services: standard output is the log.
+    Stdout,
+    /// Of commands that tell people something on standard output.
+    Stderr,
+}
+
 /// Begins to log. Whoever logged before, in a test, goes on.
-pub(crate) fn start_logs(config: &HttpConfig) {
+pub(crate) fn start_logs(config: &LogConfig, to: LogTo) {
     // Checked when the configuration was.
-    let filter = EnvFilter::new(format!("{QUIET},{}", config.log_level));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter);
-    let _ = match config.log_format {
+    let filter = EnvFilter::new(format!("{QUIET},{}", config.level));
+    let writer = move || -> Box<dyn Write> {
+        match to {
+            LogTo::Stdout => Box::new(std::io::stdout()),
+            LogTo::Stderr => Box::new(std::io::stderr()),
+        }
+    };
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
+    let _ = match config.format {
         LogFormat::Json => logs
             .json()
             .flatten_event(true)

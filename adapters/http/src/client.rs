@@ -54,20 +54,29 @@ impl HttpClient {
     /// # Errors
     /// When the system has none.
     pub fn new() -> Result<Self, std::io::Error> {
-        let mut tcp = HttpConnector::new();
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        tcp.enforce_http(false);
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()?
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let tls = HttpsConnectorBuilder::new().with_native_roots()?;
+        Ok(Self::with(
+            tls.https_or_http().enable_http1().wrap_connector(tcp()),
+        ))
+    }
+
+    /// A client for services on the same machine. It trusts no certificate authority, so it needs
+    /// none to be installed.
+    #[must_use]
+    pub fn local() -> Self {
+        let tls = rustls::ClientConfig::builder()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        let tls = HttpsConnectorBuilder::new().with_tls_config(tls);
+        Self::with(tls.https_or_http().enable_http1().wrap_connector(tcp()))
+    }
+
+    fn with(connector: HttpsConnector<HttpConnector>) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .build(connector);
-        Ok(Self(client))
+        Self(client)
     }
 
     /// The answer to a request, whole, if it comes within `timeout`.
@@ -95,6 +104,14 @@ impl HttpClient {
             .await
             .map_err(|_| CallError::TimedOut(timeout))?
     }
+}
+
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.enforce_http(false);
+    tcp
 }
 
 /// The token by which a service shows itself to another. It lives 24 hours, so its source may put

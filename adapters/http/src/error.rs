@@ -108,6 +108,15 @@ impl ApiError {
         )
     }
 
+    /// 400: the inbox is asked for by a name that anybody may have pointed here.
+    pub(crate) fn foreign_host() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            "The inbox answers to localhost and to IP addresses only.",
+        )
+    }
+
     /// 400: a step that the state machine forbids.
     pub(crate) fn invalid_transition(detail: String, allowed: Vec<&'static str>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_transition", detail).allowing(allowed)

@@ -9,6 +9,7 @@ mod body;
 mod client;
 mod error;
 mod fields;
+mod inbox;
 mod notify;
 mod ops;
 mod orders;
@@ -23,6 +24,7 @@ pub use client::{
     AuthClient, CallError, HttpClient, OrdersClient, ServiceToken, UrlError, is_base_url,
 };
 pub use error::ApiError;
+pub use inbox::{Dashboard, InboxApi, Overview, PagesError};
 pub use notify::NotifyApi;
 pub use ops::{Ops, Readiness};
 pub use orders::OrdersApi;

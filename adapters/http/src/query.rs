@@ -56,7 +56,8 @@ impl Query {
     }
 }
 
-fn within(text: &str, min: u32, max: u32) -> Result<u32, Violation> {
+/// A number between these, both included.
+pub(crate) fn within(text: &str, min: u32, max: u32) -> Result<u32, Violation> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u32>() {
         Ok(number) if digits && number < min => {

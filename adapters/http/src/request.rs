@@ -49,6 +49,16 @@ impl Inbound {
             || self.parts.headers.get_all(HOST).into_iter().count() == 1
     }
 
+    /// The host that the caller wanted to reach, without its port.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let authority: &str = self.parts.headers.get(HOST)?.to_str().ok()?;
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        };
+        Some(host.trim_start_matches('[').trim_end_matches(']'))
+    }
+
     /// The path.
     #[must_use]
     pub fn path(&self) -> &str {

@@ -1,5 +1,6 @@
 //! For tests of this core, of its adapters, and of adapters that others write.
 
+pub mod bus;
 pub mod contract;
 
 use core_kernel::{Clock, EventId, NotificationId, OrderId, SystemClock, UserId};

@@ -1,11 +1,16 @@
 //! `shopflow token service`.
 
+use std::path::Path;
+
+use anyhow::anyhow;
+use core_auth::Keyring;
 use core_kernel::{Clock, SystemClock};
 use jiff::SignedDuration;
 
 use crate::Failure;
 use crate::cli::{ServiceTokenArgs, TokenCommand};
-use crate::config::Problems;
+use crate::config::{Problems, read_secret};
+use crate::dev::Folder;
 
 pub(crate) fn run(command: &TokenCommand) -> Result<(), Failure> {
     match command {
@@ -15,7 +20,10 @@ pub(crate) fn run(command: &TokenCommand) -> Result<(), Failure> {
 
 #[expect(clippy::print_stdout, reason = "the token is what was asked for")]
 fn service(args: &ServiceTokenArgs) -> Result<(), Failure> {
-    let keys = args.keys.resolve()?;
+    let keys = match &args.data_dir {
+        Some(folder) => dev_keys(folder)?,
+        None => args.keys.resolve()?,
+    };
     let ttl = match args.ttl.parse::<SignedDuration>() {
         Ok(ttl) if ttl >= SignedDuration::from_secs(1) => ttl,
         _ => return Err(Problems::one("--ttl", "must be a duration such as 90m or 24h").into()),
@@ -29,4 +37,12 @@ fn service(args: &ServiceTokenArgs) -> Result<(), Failure> {
         .map_err(anyhow::Error::from)?;
     println!("{token}");
     Ok(())
+}
+
+/// The secret of a folder of `shopflow dev`.
+fn dev_keys(folder: &Path) -> Result<Keyring, Failure> {
+    Folder::database_in(folder)?;
+    let file = Folder::secret_in(folder).display().to_string();
+    let secret = read_secret(&file).map_err(|problem| anyhow!(problem))?;
+    Ok(Keyring::new(&secret, &[]).map_err(anyhow::Error::from)?)
 }

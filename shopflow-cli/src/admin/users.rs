@@ -1,21 +1,24 @@
 //! `shopflow users`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use core_auth::{
     Accounts, Email, Password, PasswordCrypto, PersonName, RegisterError, Registration,
-    ScryptParams, UserRole,
+    ScryptParams, UserRole, UserStore,
 };
 use core_kernel::SystemClock;
 use secrecy::{ExposeSecret, SecretString};
+use shopflow_embedded::Database;
 use shopflow_hashing::BlockingHasher;
 use shopflow_postgres::{PgUserStore, pool};
 
 use crate::Failure;
 use crate::cli::{CreateAdminArgs, UsersCommand};
-use crate::config::{Problems, admin_password};
+use crate::config::{DatabaseConfig, Problems, admin_password};
+use crate::dev::Folder;
 use crate::serve::block_on;
 
 pub(crate) fn run(command: &UsersCommand) -> Result<(), Failure> {
@@ -27,17 +30,16 @@ pub(crate) fn run(command: &UsersCommand) -> Result<(), Failure> {
 #[expect(clippy::print_stdout, reason = "a command tells people what it did")]
 fn create_admin(args: &CreateAdminArgs) -> Result<(), Failure> {
     let mut problems = Problems::default();
-    let database = args.database.check(&mut problems);
+    let place = match &args.data_dir {
+        Some(folder) => Some(Place::Folder(folder.clone())),
+        None => args.database.check(&mut problems).map(Place::Server),
+    };
     let scrypt = args.scrypt.check(&mut problems);
     let email = problems.take("--email", Email::parse(&args.email));
     let first_name = problems.take("--first-name", PersonName::parse(&args.first_name));
     let last_name = problems.take("--last-name", PersonName::parse(&args.last_name));
-    let settings = database
-        .zip(scrypt)
-        .zip(email)
-        .zip(first_name)
-        .zip(last_name);
-    let ((((database, scrypt), email), first_name), last_name) = problems.finish(settings)?;
+    let settings = place.zip(scrypt).zip(email).zip(first_name).zip(last_name);
+    let ((((place, scrypt), email), first_name), last_name) = problems.finish(settings)?;
     let password = password()?;
     let registration = Registration {
         email,
@@ -47,9 +49,8 @@ fn create_admin(args: &CreateAdminArgs) -> Result<(), Failure> {
         phone: None,
     };
     block_on(async {
-        let pool = pool(database.url.expose(), 2, "shopflow users").context("DATABASE_URL")?;
         let accounts = Accounts::new(
-            Arc::new(PgUserStore::new(pool)),
+            place.users().await?,
             Arc::new(hasher(scrypt)?),
             Arc::new(SystemClock),
         );
@@ -67,6 +68,32 @@ fn create_admin(args: &CreateAdminArgs) -> Result<(), Failure> {
         println!("admin {} made", user.id);
         Ok(())
     })
+}
+
+/// Where the accounts are.
+enum Place {
+    /// In PostgreSQL.
+    Server(DatabaseConfig),
+    /// In a folder of `shopflow dev`, which may be running on it.
+    Folder(PathBuf),
+}
+
+impl Place {
+    async fn users(&self) -> anyhow::Result<Arc<dyn UserStore>> {
+        match self {
+            Self::Server(database) => {
+                let pool = pool(database.url.expose(), 2, "shopflow users");
+                Ok(Arc::new(PgUserStore::new(pool.context("DATABASE_URL")?)))
+            }
+            Self::Folder(folder) => {
+                let file = Folder::database_in(folder)?;
+                let database = Database::open(&file).await;
+                let database =
+                    database.with_context(|| format!("{} is of no use", file.display()))?;
+                Ok(Arc::new(database.users()))
+            }
+        }
+    }
 }
 
 /// From the environment or, at a terminal, from a prompt; never from an argument, which everybody

@@ -38,9 +38,15 @@ settings! {
         bind_address = "BIND_ADDRESS", "Address to listen on [default: 0.0.0.0]";
         shutdown_grace_seconds = "SHUTDOWN_GRACE_SECONDS", "How long a stop may take [default: 30]";
         migrate_on_start = "MIGRATE_ON_START", "Bring the database up to date first: true or false [default: true]";
-        log_level = "LOG_LEVEL", "error, warn, info, debug, trace, or filters such as info,sqlx=debug [default: info]";
-        log_format = "LOG_FORMAT", "json or text [default: json]";
-    } with { database: DatabaseArgs, }
+    } with { log: LogArgs, database: DatabaseArgs, }
+}
+
+settings! {
+    /// What is logged.
+    LogArgs {
+        log_level = "LOG_LEVEL", "error, warn, info, debug, trace, or filters such as info,sqlx=debug [default: info; dev: warn]";
+        log_format = "LOG_FORMAT", "json or text [default: json; dev: text]";
+    }
 }
 
 settings! {
@@ -63,11 +69,16 @@ settings! {
 }
 
 settings! {
-    /// The auth service.
-    AuthArgs {
+    /// How logins and sessions are treated.
+    PolicyArgs {
         refresh_reuse_grace_seconds = "REFRESH_REUSE_GRACE_SECONDS", "How long a used refresh token still gets a pair [default: 0]";
         password_hash_max_wait_seconds = "PASSWORD_HASH_MAX_WAIT_SECONDS", "How long a login waits for its turn to hash before it gets a 503 [default: 10]";
-    } with { keys: KeyArgs, scrypt: ScryptArgs, http: HttpArgs, }
+    } with { scrypt: ScryptArgs, }
+}
+
+settings! {
+    /// The auth service.
+    AuthArgs {} with { policy: PolicyArgs, keys: KeyArgs, http: HttpArgs, }
 }
 
 settings! {

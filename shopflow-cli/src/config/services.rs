@@ -10,7 +10,8 @@ use shopflow_http::is_base_url;
 use shopflow_twilio::Account;
 
 use super::args::{
-    AuthArgs, DatabaseArgs, HttpArgs, KeyArgs, NotifyArgs, OrdersArgs, PeerArgs, ScryptArgs,
+    AuthArgs, DatabaseArgs, HttpArgs, KeyArgs, LogArgs, NotifyArgs, OrdersArgs, PeerArgs,
+    PolicyArgs, ScryptArgs,
 };
 use super::problems::Problems;
 use super::read::{Secret, check, or_default, required, required_secret, secret};
@@ -32,14 +33,20 @@ pub(crate) enum LogFormat {
     Text,
 }
 
+/// What is logged.
+#[derive(Clone, Debug)]
+pub(crate) struct LogConfig {
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
 /// What every service has.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpConfig {
     pub(crate) address: SocketAddr,
     pub(crate) grace: Duration,
     pub(crate) migrate: bool,
-    pub(crate) log_level: String,
-    pub(crate) log_format: LogFormat,
+    pub(crate) log: LogConfig,
     pub(crate) database: DatabaseConfig,
 }
 
@@ -47,10 +54,16 @@ pub(crate) struct HttpConfig {
 #[derive(Debug)]
 pub(crate) struct AuthConfig {
     pub(crate) keys: Keyring,
+    pub(crate) policy: PolicyConfig,
+    pub(crate) http: HttpConfig,
+}
+
+/// How logins and sessions are treated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PolicyConfig {
     pub(crate) scrypt: ScryptParams,
     pub(crate) hash_max_wait: Duration,
     pub(crate) refresh_grace: SignedDuration,
-    pub(crate) http: HttpConfig,
 }
 
 /// How the auth service and the broker are reached.
@@ -139,28 +152,39 @@ impl HttpArgs {
             true,
             "true or false",
         );
-        let log_level = self
-            .log_level
-            .clone()
-            .filter(|level| !level.trim().is_empty());
-        let log_level = log_level.unwrap_or_else(|| "info".to_owned());
-        problems.take("LOG_LEVEL", telemetry::check_level(&log_level));
-        let log_format = match self.log_format.as_deref().map(str::trim) {
-            None | Some("" | "json") => LogFormat::Json,
-            Some("text") => LogFormat::Text,
-            Some(_) => {
-                problems.add("LOG_FORMAT", "must be json or text");
-                LogFormat::Json
-            }
-        };
         Some(HttpConfig {
             address: SocketAddr::new(ip, port),
             grace: Duration::from_secs(grace),
             migrate,
-            log_level,
-            log_format,
+            log: self.log.check(problems, "info", LogFormat::Json),
             database: self.database.check(problems)?,
         })
+    }
+}
+
+impl LogArgs {
+    pub(crate) fn check(
+        &self,
+        problems: &mut Problems,
+        default_level: &str,
+        default_format: LogFormat,
+    ) -> LogConfig {
+        let level = self
+            .log_level
+            .clone()
+            .filter(|level| !level.trim().is_empty());
+        let level = level.unwrap_or_else(|| default_level.to_owned());
+        problems.take("LOG_LEVEL", telemetry::check_level(&level));
+        let format = match self.log_format.as_deref().map(str::trim) {
+            None | Some("") => default_format,
+            Some("json") => LogFormat::Json,
+            Some("text") => LogFormat::Text,
+            Some(_) => {
+                problems.add("LOG_FORMAT", "must be json or text");
+                default_format
+            }
+        };
+        LogConfig { level, format }
     }
 }
 
@@ -233,6 +257,32 @@ impl ScryptArgs {
     }
 }
 
+impl PolicyArgs {
+    pub(crate) fn check(&self, problems: &mut Problems) -> Option<PolicyConfig> {
+        const SECONDS: &str = "a number of whole seconds";
+        let scrypt = self.scrypt.check(problems);
+        let grace: u32 = or_default(
+            problems,
+            "REFRESH_REUSE_GRACE_SECONDS",
+            self.refresh_reuse_grace_seconds.as_ref(),
+            0,
+            SECONDS,
+        );
+        let wait: u32 = or_default(
+            problems,
+            "PASSWORD_HASH_MAX_WAIT_SECONDS",
+            self.password_hash_max_wait_seconds.as_ref(),
+            10,
+            SECONDS,
+        );
+        Some(PolicyConfig {
+            scrypt: scrypt?,
+            hash_max_wait: Duration::from_secs(wait.into()),
+            refresh_grace: SignedDuration::from_secs(grace.into()),
+        })
+    }
+}
+
 impl AuthArgs {
     /// The settings of the auth service.
     ///
@@ -241,33 +291,12 @@ impl AuthArgs {
     pub(crate) fn resolve(&self) -> Result<AuthConfig, Problems> {
         let mut problems = Problems::default();
         let keys = self.keys.check(&mut problems);
-        let scrypt = self.scrypt.check(&mut problems);
-        const SECONDS: &str = "a number of whole seconds";
-        let grace: u32 = or_default(
-            &mut problems,
-            "REFRESH_REUSE_GRACE_SECONDS",
-            self.refresh_reuse_grace_seconds.as_ref(),
-            0,
-            SECONDS,
-        );
-        let wait: u32 = or_default(
-            &mut problems,
-            "PASSWORD_HASH_MAX_WAIT_SECONDS",
-            self.password_hash_max_wait_seconds.as_ref(),
-            10,
-            SECONDS,
-        );
+        let policy = self.policy.check(&mut problems);
         let http = self.http.check(&mut problems, 3001);
         let config = keys
-            .zip(scrypt)
+            .zip(policy)
             .zip(http)
-            .map(|((keys, scrypt), http)| AuthConfig {
-                keys,
-                scrypt,
-                hash_max_wait: Duration::from_secs(wait.into()),
-                refresh_grace: SignedDuration::from_secs(grace.into()),
-                http,
-            });
+            .map(|((keys, policy), http)| AuthConfig { keys, policy, http });
         problems.finish(config)
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use core_auth::{Accounts, Auth, AuthSettings, PasswordCrypto, ScryptParams};
+use core_auth::{
+    Accounts, Auth, AuthSettings, Keyring, PasswordCrypto, ScryptParams, SessionStore, UserStore,
+};
 use core_kernel::SystemClock;
 use shopflow_hashing::BlockingHasher;
 use shopflow_http::{AuthApi, Readiness};
@@ -12,7 +14,7 @@ use shopflow_postgres::{PgSessionStore, PgUserStore, Schema};
 
 use super::database::Database;
 use super::{lifecycle, listen, serve, start};
-use crate::config::AuthConfig;
+use crate::config::{AuthConfig, PolicyConfig};
 
 /// Memory that hashes may take together.
 const HASH_MEMORY: u64 = 256 * 1024 * 1024;
@@ -30,18 +32,10 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let (signals, metrics) = start(&config.http)?;
     let listener = listen(&config.http).await?;
     let database = Database::open(&config.http, "shopflow auth")?;
-    let crypto = PasswordCrypto::new(config.scrypt).context("no password hashing")?;
-    let parallel = parallel_hashes(config.scrypt);
-    let hasher = BlockingHasher::new(crypto, parallel, config.hash_max_wait);
     let users = Arc::new(PgUserStore::new(database.pool.clone()));
-    let auth = Auth::new(
-        Accounts::new(users, Arc::new(hasher), Arc::new(SystemClock)),
-        Arc::new(PgSessionStore::new(database.pool.clone())),
-        Arc::new(config.keys),
-        AuthSettings {
-            refresh_grace: config.refresh_grace,
-        },
-    );
+    let sessions = Arc::new(PgSessionStore::new(database.pool.clone()));
+    let accounts = accounts(users, config.policy)?;
+    let auth = auth(accounts, sessions, config.keys, config.policy);
     let needs = Needs(database.clone());
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
@@ -53,6 +47,34 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
         config.http.grace,
     )
     .await
+}
+
+/// The use cases of accounts on this store.
+pub(crate) fn accounts(
+    users: Arc<dyn UserStore>,
+    policy: PolicyConfig,
+) -> anyhow::Result<Accounts> {
+    let crypto = PasswordCrypto::new(policy.scrypt).context("no password hashing")?;
+    let parallel = parallel_hashes(policy.scrypt);
+    let hasher = BlockingHasher::new(crypto, parallel, policy.hash_max_wait);
+    Ok(Accounts::new(
+        users,
+        Arc::new(hasher),
+        Arc::new(SystemClock),
+    ))
+}
+
+/// All use cases of the service.
+pub(crate) fn auth(
+    accounts: Accounts,
+    sessions: Arc<dyn SessionStore>,
+    keys: Keyring,
+    policy: PolicyConfig,
+) -> Auth {
+    let settings = AuthSettings {
+        refresh_grace: policy.refresh_grace,
+    };
+    Auth::new(accounts, sessions, Arc::new(keys), settings)
 }
 
 /// As many as there are cores, and no more than fit.

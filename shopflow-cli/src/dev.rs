@@ -1,0 +1,153 @@
+//! `shopflow dev`: all three services in one process on embedded storage, with an inbox in place of
+//! the providers. Nothing has to be installed.
+
+mod dashboard;
+mod folder;
+mod people;
+mod seed;
+mod services;
+mod tokens;
+mod welcome;
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use shopflow_embedded::{Database, OpenError};
+use tokio::net::TcpListener;
+
+use crate::Failure;
+use crate::config::{DevArgs, DevConfig, Problems};
+use crate::lifecycle::{Lifecycle, Signals};
+use crate::serve::{block_on, keep_metrics, ops};
+use crate::telemetry::{self, LogTo};
+use people::People;
+use services::Services;
+
+pub(crate) use folder::Folder;
+
+/// How long a stop may take.
+const GRACE: Duration = Duration::from_secs(10);
+
+const NAMES: [&str; 3] = ["auth", "orders", "notify"];
+
+/// Runs until Ctrl-C.
+pub(crate) fn run(args: DevArgs) -> Result<(), Failure> {
+    let config = args.resolve()?;
+    let folder = Folder::open(&config.data_dir)?;
+    if config.reset {
+        reset(&folder, config.ask)?;
+    }
+    block_on(serve(config, folder))
+}
+
+/// Deletes what the folder holds, if that is wanted.
+fn reset(folder: &Folder, ask: bool) -> Result<(), Failure> {
+    if folder.is_empty() {
+        return Ok(());
+    }
+    if ask && !std::io::stdin().is_terminal() {
+        let what = "asks before it deletes; where there is no terminal to ask at, add --yes";
+        return Err(Problems::one("--reset", what).into());
+    }
+    if ask && !confirmed(folder.path())? {
+        return Err(anyhow!("nothing was deleted").into());
+    }
+    Ok(folder.clear()?)
+}
+
+#[expect(clippy::print_stdout, reason = "it asks at a terminal")]
+fn confirmed(path: &Path) -> anyhow::Result<bool> {
+    let path = path.display();
+    print!("Delete all users, orders and mails in {path}? [y/N] ");
+    std::io::stdout().flush().context("cannot ask")?;
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .context("cannot ask")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+async fn serve(config: DevConfig, folder: Folder) -> anyhow::Result<()> {
+    let signals = Signals::catch()?;
+    telemetry::start_logs(&config.log, LogTo::Stderr);
+    let metrics = telemetry::start_metrics().context("no metrics")?;
+    let listeners = listen(&config.addresses).await?;
+    let database = open(&folder).await?;
+    let people = People::load(&folder)?;
+    let services = Services::new(&config, &folder, database.clone())?;
+
+    let every: Vec<_> = (0..3)
+        .map(|_| ops(services.readiness(), &metrics))
+        .collect();
+    let mut lifecycle = Lifecycle::new(every.clone(), GRACE, Duration::ZERO);
+    keep_metrics(&mut lifecycle, &metrics);
+    let (servers, set_up) = services.start(&mut lifecycle, listeners, every, GRACE)?;
+    let mut stopping = lifecycle.stopping();
+    let urls = config.addresses.map(url);
+    let (shown, seed) = (folder.path().to_owned(), config.seed);
+    lifecycle.spawn("set-up", async move {
+        let work = async {
+            set_up.run(&people).await?;
+            people.save(&folder, &urls)?;
+            welcome::show(folder.path(), &people, &urls);
+            match seed {
+                Some(count) => seed::run(count, set_up).await,
+                None => Ok(()),
+            }
+        };
+        tokio::select! {
+            done = work => if let Err(error) = done {
+                let error = format!("{error:#}");
+                tracing::error!(error, "not set up");
+            },
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+        // Done early, but a part of a process goes on until it is told to stop.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    });
+    lifecycle.run(signals, servers).await?;
+    database.close().await;
+    welcome::stopped(&shown);
+    Ok(())
+}
+
+/// Listens on all three ports, or tells which of them cannot be had.
+async fn listen(addresses: &[SocketAddr; 3]) -> anyhow::Result<[TcpListener; 3]> {
+    let (mut listeners, mut faults) = (Vec::new(), Vec::new());
+    for (name, address) in NAMES.iter().zip(addresses) {
+        match TcpListener::bind(address).await {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => faults.push(format!(
+                "cannot listen on {address} for {name} ({error}); choose another port with --{name}-port"
+            )),
+        }
+    }
+    listeners
+        .try_into()
+        .map_err(|_| anyhow!(faults.join("\nerror: ")))
+}
+
+async fn open(folder: &Folder) -> anyhow::Result<Database> {
+    let path = folder.path().display();
+    match Database::open(&folder.database()).await {
+        Ok(database) => Ok(database),
+        Err(OpenError::Newer) => Err(anyhow!(
+            "{path} was made by a newer version of ShopFlow: use that one, or another folder \
+             (--data-dir), or begin afresh (--reset)"
+        )),
+        Err(error) => Err(error).context(format!("{path}/shopflow.db is of no use")),
+    }
+}
+
+/// How a service is reached from this machine.
+fn url(address: SocketAddr) -> String {
+    let host = match address.ip() {
+        any if any.is_unspecified() => "127.0.0.1".to_owned(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+    };
+    format!("http://{host}:{}", address.port())
+}
