@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use serde_json::{Value, json};
-use shopflow_testkit::{Client, Service, Stack, wait_until};
+use shopflow_testkit::{Backend, Client, Service, Stack, wait_until};
 use sqlx::{Connection, PgConnection};
 
 /// Orders at a fixed rate, and with each order one list and one token validation.
@@ -46,14 +46,14 @@ struct Sample {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
-    let stack = Stack::start(&options.program, |_| ()).await;
+    let stack = Stack::start(Backend::Servers, &options.program, |_| ()).await;
     let customers = customers(&stack, options.customers).await;
     let idle = Service::ALL.map(|service| resident(&stack, service));
     let samples = load(&stack, &customers, &options).await;
     let count = samples.len();
     let patience = Duration::from_secs(60);
     wait_until("every mail is sent", patience, async || {
-        stack.ses.sent().len() >= count
+        stack.servers().ses.sent().len() >= count
     })
     .await;
     report(&stack, &samples, idle, &options).await;
@@ -187,7 +187,7 @@ async fn confirm_latencies(stack: &Stack) -> Vec<Duration> {
 
 /// From the answer to the customer to the mail's arrival at SES; the order's number is in both.
 fn mail_latencies(stack: &Stack, samples: &[Sample]) -> Vec<Duration> {
-    let sent = stack.ses.sent();
+    let sent = stack.servers().ses.sent();
     let arrived: HashMap<&str, Instant> = sent
         .iter()
         .filter_map(|mail| Some((mail.subject.rsplit_once('#')?.1, mail.at)))

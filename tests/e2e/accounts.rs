@@ -2,9 +2,25 @@
 
 use serde_json::{Value, json};
 use shopflow_testkit::Response;
-use sqlx::AssertSqlSafe;
 
-use crate::world::{AUTH, PASSWORD, World, assert_problem};
+use crate::world::{AUTH, Backend, PASSWORD, World, assert_problem};
+
+back_ends! {
+    both:
+        a_registration_is_normalized_and_takes_no_role,
+        all_faults_of_a_registration_come_together,
+        unknown_email_and_wrong_password_answer_alike,
+        a_deactivated_account_is_told_so_only_by_its_right_password,
+        a_login_gives_a_pair_that_nobody_may_keep,
+        a_service_token_is_valid_and_names_its_service,
+        a_refresh_token_works_once_and_its_reuse_ends_the_session,
+        within_the_grace_a_used_refresh_token_gets_a_working_pair,
+        a_profile_is_for_its_owner_admins_and_services,
+        a_bcrypt_hash_made_elsewhere_logs_in_and_becomes_scrypt,
+        a_storm_of_logins_is_bounded_and_told_to_come_again;
+    servers:
+        a_rotated_secret_logs_nobody_out;
+}
 
 fn registration(email: &str) -> Value {
     json!({ "email": email, "password": PASSWORD, "first_name": "Jane", "last_name": "Doe" })
@@ -25,9 +41,8 @@ async fn validate(world: &World, token: &str) -> Response {
         .await
 }
 
-#[tokio::test]
-async fn a_registration_is_normalized_and_takes_no_role() {
-    let world = World::start().await;
+async fn a_registration_is_normalized_and_takes_no_role(on: Backend) {
+    let world = World::start(on).await;
     let mut body = registration("  Jane.Doe@Example.COM ");
     body["first_name"] = json!("  Jane ");
     body["role"] = json!("admin");
@@ -51,13 +66,13 @@ async fn a_registration_is_normalized_and_takes_no_role() {
         .post("/auth/register", &registration("JANE.DOE@example.com"))
         .await;
     assert_problem(&again, 409, "email_taken");
-    let hash = "SELECT count(*) FROM users WHERE password_hash LIKE '$scrypt$ln=14,r=8,p=5$%'";
+    let hash = "SELECT count(*) FROM users WHERE email = 'jane.doe@example.com'
+        AND password_hash LIKE '$scrypt$ln=14,r=8,p=5$%'";
     assert_eq!(world.count(hash).await, 1);
 }
 
-#[tokio::test]
-async fn all_faults_of_a_registration_come_together() {
-    let world = World::start().await;
+async fn all_faults_of_a_registration_come_together(on: Backend) {
+    let world = World::start(on).await;
     let body =
         json!({ "email": "jane", "password": "short", "first_name": " ", "phone": "0155512345" });
     let answer = world.auth.post("/auth/register", &body).await;
@@ -77,9 +92,8 @@ async fn all_faults_of_a_registration_come_together() {
     );
 }
 
-#[tokio::test]
-async fn unknown_email_and_wrong_password_answer_alike() {
-    let world = World::start().await;
+async fn unknown_email_and_wrong_password_answer_alike(on: Backend) {
+    let world = World::start(on).await;
     world.customer("jane").await;
     let login = async |email: &str| {
         let body = json!({ "email": email, "password": "Wr0ng!Passw0rd" });
@@ -103,15 +117,10 @@ async fn unknown_email_and_wrong_password_answer_alike() {
     assert_eq!(missing.json()["errors"].as_array().unwrap().len(), 2);
 }
 
-#[tokio::test]
-async fn a_deactivated_account_is_told_so_only_by_its_right_password() {
-    let world = World::start().await;
+async fn a_deactivated_account_is_told_so_only_by_its_right_password(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
-    let mut sql = world.sql().await;
-    sqlx::query("UPDATE users SET is_active = false")
-        .execute(&mut sql)
-        .await
-        .unwrap();
+    world.execute("UPDATE users SET is_active = false").await;
     let login = async |password: &str| {
         let body = json!({ "email": jane.email, "password": password });
         world.auth.post("/auth/login", &body).await
@@ -122,9 +131,8 @@ async fn a_deactivated_account_is_told_so_only_by_its_right_password() {
     assert_problem(&refresh(&world, &jane.refresh).await, 401, "invalid_token");
 }
 
-#[tokio::test]
-async fn a_login_gives_a_pair_that_nobody_may_keep() {
-    let world = World::start().await;
+async fn a_login_gives_a_pair_that_nobody_may_keep(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
     let body = json!({ "email": " JANE@example.com", "password": PASSWORD });
     let answer = world.auth.post("/auth/login", &body).await;
@@ -143,17 +151,15 @@ async fn a_login_gives_a_pair_that_nobody_may_keep() {
     assert_problem(&refresh(&world, access).await, 401, "invalid_token");
 }
 
-#[tokio::test]
-async fn a_service_token_is_valid_and_names_its_service() {
-    let world = World::start().await;
+async fn a_service_token_is_valid_and_names_its_service(on: Backend) {
+    let world = World::start(on).await;
     let valid = validate(&world, &world.service_token("notification-service")).await;
     let user = json!({ "id": "notification-service", "email": null, "role": "service" });
     assert_eq!(valid.json(), json!({ "valid": true, "user": user }));
 }
 
-#[tokio::test]
-async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() {
-    let world = World::start().await;
+async fn a_refresh_token_works_once_and_its_reuse_ends_the_session(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
     let other = world.login(&jane.email).await;
     let first = refresh(&world, &jane.refresh).await;
@@ -188,10 +194,9 @@ async fn a_refresh_token_works_once_and_its_reuse_ends_the_session() {
     }
 }
 
-#[tokio::test]
-async fn within_the_grace_a_used_refresh_token_gets_a_working_pair() {
+async fn within_the_grace_a_used_refresh_token_gets_a_working_pair(on: Backend) {
     let grace = ("REFRESH_REUSE_GRACE_SECONDS", "60".to_owned());
-    let world = World::start_with(|setup| setup.extra.push(grace)).await;
+    let world = World::start_with(on, |setup| setup.extra.push(grace)).await;
     let jane = world.customer("jane").await;
     for _ in 0..3 {
         let pair = refresh(&world, &jane.refresh).await;
@@ -201,9 +206,8 @@ async fn within_the_grace_a_used_refresh_token_gets_a_working_pair() {
     }
 }
 
-#[tokio::test]
-async fn a_profile_is_for_its_owner_admins_and_services() {
-    let world = World::start().await;
+async fn a_profile_is_for_its_owner_admins_and_services(on: Backend) {
+    let world = World::start(on).await;
     let (jane, joe) = (world.customer("jane").await, world.customer("joe").await);
     let admin = world.admin().await;
     let get = async |token: &str, id: &str| {
@@ -229,19 +233,15 @@ async fn a_profile_is_for_its_owner_admins_and_services() {
     assert_problem(&get(&jane.access, nobody).await, 403, "forbidden");
 }
 
-#[tokio::test]
-async fn a_bcrypt_hash_made_elsewhere_logs_in_and_becomes_scrypt() {
-    let world = World::start().await;
+async fn a_bcrypt_hash_made_elsewhere_logs_in_and_becomes_scrypt(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
     // bcrypt of PASSWORD with cost 4, in the three spellings there are.
     for version in ["2a", "2b", "2y"] {
         let hash = bcrypt::hash_with_result(PASSWORD, 4).unwrap().to_string();
         let hash = hash.replacen("$2b$", &format!("${version}$"), 1);
         let plant = format!("UPDATE users SET password_hash = '{hash}'");
-        sqlx::query(AssertSqlSafe(plant))
-            .execute(&mut world.sql().await)
-            .await
-            .unwrap();
+        world.execute(&plant).await;
         world.login(&jane.email).await;
         let renewed = "SELECT count(*) FROM users WHERE password_hash LIKE '$scrypt$%'";
         assert_eq!(world.count(renewed).await, 1, "{version}");
@@ -249,9 +249,8 @@ async fn a_bcrypt_hash_made_elsewhere_logs_in_and_becomes_scrypt() {
     }
 }
 
-#[tokio::test]
 async fn a_rotated_secret_logs_nobody_out() {
-    let mut world = World::start().await;
+    let mut world = World::start(Backend::Servers).await;
     let jane = world.customer("jane").await;
     let service = world.service_token("notification-service");
     world.setup.extra.push((
@@ -280,10 +279,9 @@ async fn a_rotated_secret_logs_nobody_out() {
     assert_eq!(validate(&world, &access).await.status, 200);
 }
 
-#[tokio::test]
-async fn a_storm_of_logins_is_bounded_and_told_to_come_again() {
+async fn a_storm_of_logins_is_bounded_and_told_to_come_again(on: Backend) {
     let wait = ("PASSWORD_HASH_MAX_WAIT_SECONDS", "0".to_owned());
-    let world = World::start_with(|setup| setup.extra.push(wait)).await;
+    let world = World::start_with(on, |setup| setup.extra.push(wait)).await;
     let body = json!({ "email": "nobody@example.com", "password": "Wr0ng!Passw0rd" });
     let logins = (0..30).map(|_| world.auth.post("/auth/login", &body));
     let answers = futures_util::future::join_all(logins).await;

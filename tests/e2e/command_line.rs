@@ -2,9 +2,15 @@
 
 use shopflow_testkit::postgres;
 
-use crate::world::{JWT_SECRET, PASSWORD, World, run};
+use crate::world::{Backend, JWT_SECRET, PASSWORD, World, run};
 
-#[tokio::test]
+back_ends! {
+    both:
+        an_admin_is_made_once_and_its_password_has_rules;
+    servers:
+        migrate_brings_a_database_up_to_date_as_often_as_one_likes;
+}
+
 async fn migrate_brings_a_database_up_to_date_as_often_as_one_likes() {
     let url = postgres().await.database().await;
     for service in ["auth", "orders", "notify", "auth"] {
@@ -18,9 +24,8 @@ async fn migrate_brings_a_database_up_to_date_as_often_as_one_likes() {
     assert_eq!(flag.0, Some(0), "{}", flag.1);
 }
 
-#[tokio::test]
-async fn an_admin_is_made_once_and_its_password_has_rules() {
-    let world = World::start().await;
+async fn an_admin_is_made_once_and_its_password_has_rules(on: Backend) {
+    let world = World::start(on).await;
     assert_eq!(
         world.create_admin("Admin@Example.com", PASSWORD).await.0,
         Some(0)
@@ -50,15 +55,14 @@ async fn an_admin_is_made_once_and_its_password_has_rules() {
         "--last-name",
         "B",
     ];
-    let url = world.setup.database_url.as_str();
-    let weak = [("DATABASE_URL", url), ("SHOPFLOW_ADMIN_PASSWORD", "weak")];
-    let (code, output) = run(&args, &weak).await;
+    let weak = [("SHOPFLOW_ADMIN_PASSWORD", "weak")];
+    let (code, output) = world.administer(&args, &weak).await;
     assert_eq!(code, Some(2));
     assert!(
         output.contains("SHOPFLOW_ADMIN_PASSWORD") && !output.contains("weak"),
         "{output}"
     );
-    let (code, output) = run(&args, &[("DATABASE_URL", url)]).await;
+    let (code, output) = world.administer(&args, &[]).await;
     assert_eq!(code, Some(2), "no terminal to ask at: {output}");
 }
 

@@ -7,7 +7,12 @@ use std::path::Path;
 use core_notify::{Contact, Event, OrderDetails};
 use serde_json::Value;
 
-use crate::world::{SOON, World};
+use crate::world::{Backend, SOON, World};
+
+back_ends! {
+    both:
+        providers_produce_what_the_contracts_show;
+}
 
 fn golden(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -48,12 +53,11 @@ fn assert_same_shape(name: &str, produced: &Value) {
     assert_eq!(actual, expected, "{name}");
 }
 
-#[tokio::test]
-async fn providers_produce_what_the_contracts_show() {
-    let world = World::start().await;
+async fn providers_produce_what_the_contracts_show(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
     let admin = world.admin().await;
-    let mut tap = world.vhost.bind_tap("order.events", "#").await;
+    let mut tap = world.events().await;
     let validated = world
         .auth
         .with_token(&jane.access)

@@ -1,15 +1,22 @@
-//! End to end: the real binary on real PostgreSQL and RabbitMQ; SES and Twilio are stand-ins that
-//! speak their protocols on loopback.
+//! End to end: the real binary, on both of its back ends, by the same tests.
+//!
+//! `servers::…` runs `shopflow serve` on real PostgreSQL and RabbitMQ; SES and Twilio are stand-ins
+//! that speak their protocols on loopback. `embedded::…` runs `shopflow dev`, where one process with
+//! a file is all of that.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot go on says where it stopped"
 )]
 
+#[macro_use]
+mod back_ends;
+
 mod accounts;
 mod command_line;
 mod contracts;
 mod crashes;
+mod dev;
 mod events;
 mod layering;
 mod notifications;

@@ -1,54 +1,67 @@
 //! Contract §4 and §5: what becomes of events.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use shopflow_testkit::{Message, Reply, SesRejection, wait_for, wait_until};
+use shopflow_testkit::Channel::{Email, Sms};
+use shopflow_testkit::{Fault, wait_until};
 
-use crate::world::{SOON, World, assert_problem};
+use crate::world::{Backend, SOON, World, assert_problem};
 
-const CREATED: &str = "notifications.order.created";
-const DLQ: &str = "notifications.order.created.dlq";
-
-/// Longer than all retries together (21 s).
-const RETRIES: Duration = Duration::from_secs(60);
-
-async fn dead_letter(world: &World) -> Message {
-    wait_for("a dead letter", RETRIES, || world.vhost.get(DLQ)).await
+back_ends! {
+    both:
+        a_mail_that_fails_is_tried_after_1_4_and_16_seconds_and_the_text_is_sent_once,
+        an_event_that_waits_holds_up_no_other,
+        used_up_retries_end_in_a_failed_row_and_a_dead_letter_that_tells_why,
+        a_refused_message_fails_at_once,
+        an_account_out_of_order_uses_up_no_attempt,
+        without_a_phone_there_is_no_text,
+        an_event_delivered_a_hundred_times_is_sent_once,
+        poison_goes_to_the_dead_letters_at_once_and_the_consumer_goes_on,
+        an_order_that_nobody_knows_is_retried_and_then_dead,
+        who_may_see_which_notifications;
 }
 
-#[tokio::test]
-async fn a_mail_that_fails_is_tried_after_1_4_and_16_seconds_and_the_text_is_sent_once() {
-    let world = World::start().await;
+/// Part of what the embedded back end says of a provider that does not answer.
+const EMBEDDED_TIMEOUT: &str = "no answer";
+
+async fn a_mail_that_fails_is_tried_after_1_4_and_16_seconds_and_the_text_is_sent_once(
+    on: Backend,
+) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
-    world
-        .ses
-        .script([Reply::ServerError, Reply::Throttle, Reply::ResetBefore]);
+    for fault in [Fault::ServerError, Fault::Throttle, Fault::Timeout] {
+        world.fail(Email, fault, Some(1), None).await;
+    }
     world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
-    let tries = world.ses.requests();
+    let tries = world.attempts(Email).await;
     assert_eq!(tries.len(), 4);
     for (pair, wait) in tries.windows(2).zip([1.0, 4.0, 16.0]) {
-        let waited = pair[1].at.duration_since(pair[0].at).as_secs_f64();
+        let waited = (pair[1].at - pair[0].at).as_secs_f64();
         assert!(
             (wait - 0.1..wait + 3.0).contains(&waited),
             "{waited} instead of {wait}"
         );
-        assert_eq!(pair[0].html, pair[1].html, "a retry says the same");
+    }
+    let accepted: Vec<_> = tries.iter().map(|attempt| attempt.accepted).collect();
+    assert_eq!(accepted, [false, false, false, true]);
+    if on == Backend::Servers {
+        for pair in world.servers().ses.requests().windows(2) {
+            assert_eq!(pair[0].html, pair[1].html, "a retry says the same");
+        }
     }
     assert_eq!(
-        world.twilio.requests().len(),
+        world.attempts(Sms).await.len(),
         1,
         "a failed mail never sends the text again"
     );
-    assert_eq!(world.vhost.queue_depth(DLQ).await, Some(0));
+    assert_eq!(world.dead_letters().await, 0);
 }
 
-#[tokio::test]
-async fn an_event_that_waits_holds_up_no_other() {
-    let world = World::start().await;
+async fn an_event_that_waits_holds_up_no_other(on: Backend) {
+    let world = World::start(on).await;
     let (jane, joe) = (world.customer("jane").await, world.customer("joe").await);
-    world.ses.set_default_for(&jane.email, Reply::ServerError);
+    let to_jane = Some(jane.email.as_str());
+    world.fail(Email, Fault::ServerError, None, to_jane).await;
     for _ in 0..15 {
         world.place(&jane).await;
     }
@@ -62,31 +75,32 @@ async fn an_event_that_waits_holds_up_no_other() {
     );
 }
 
-#[tokio::test]
-async fn used_up_retries_end_in_a_failed_row_and_a_dead_letter_that_tells_why() {
-    let world = World::start().await;
+async fn used_up_retries_end_in_a_failed_row_and_a_dead_letter_that_tells_why(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
-    world.twilio.set_default(Reply::ServerError);
+    world.fail(Sms, Fault::ServerError, None, None).await;
     let order = world.place(&jane).await;
-    let letter = dead_letter(&world).await;
-    assert_eq!(letter.exchange, "order.events.dlx");
-    assert_eq!(letter.routing_key, "order.created.failed");
+    let letter = world.dead_letter().await;
+    if on == Backend::Servers {
+        let message = letter.amqp.as_ref().unwrap();
+        assert_eq!(message.exchange, "order.events.dlx");
+        assert_eq!(message.routing_key, "order.created.failed");
+        assert_eq!(message.headers["x-failed-channels"], "sms");
+    }
     assert_eq!(letter.json()["payload"]["order_id"], order["id"]);
-    assert_eq!(letter.headers["x-error-class"], "exhausted");
-    assert_eq!(letter.headers["x-attempts"], 4);
-    assert_eq!(letter.headers["x-failed-channels"], "sms");
-    assert!(
-        letter.headers["x-error-message"]
-            .as_str()
-            .unwrap()
-            .contains("500")
-    );
-    let first = letter.headers["x-first-failed-at"].as_str().unwrap();
-    let last = letter.headers["x-failed-at"].as_str().unwrap();
+    assert_eq!(letter.error_class, "exhausted");
+    assert_eq!(letter.attempts, 4);
+    assert_eq!(letter.failed_channels, ["sms"]);
+    let reason = match on {
+        Backend::Servers => "500",
+        Backend::Embedded => EMBEDDED_TIMEOUT,
+    };
+    assert!(letter.error_message.contains(reason), "{letter:?}");
+    let (first, last) = (&letter.first_failed_at, &letter.failed_at);
     assert!(first < last && first.ends_with('Z'), "{first} {last}");
-    assert_eq!(world.twilio.requests().len(), 4);
+    assert_eq!(world.attempts(Sms).await.len(), 4);
     assert_eq!(
-        world.ses.requests().len(),
+        world.attempts(Email).await.len(),
         1,
         "a failed text never sends the mail again"
     );
@@ -102,93 +116,78 @@ async fn used_up_retries_end_in_a_failed_row_and_a_dead_letter_that_tells_why() 
         .await
         .json();
     assert!(
-        failed["error_message"].as_str().unwrap().contains("500"),
+        failed["error_message"].as_str().unwrap().contains(reason),
         "{failed}"
     );
 
     // Replayed by hand, it sends what had failed and nothing else.
-    world.twilio.set_default(Reply::Accept);
+    world.heal().await;
     let id = letter.message_id.as_deref();
-    world
-        .vhost
-        .publish("", CREATED, &letter.body, id, Some("OrderCreated"), &[])
-        .await;
+    world.redeliver(&letter.body, id).await;
     world.wait_notified(&jane, 2, "sent").await;
-    assert_eq!(world.ses.requests().len(), 1);
+    assert_eq!(world.attempts(Email).await.len(), 1);
 }
 
-#[tokio::test]
-async fn a_refused_message_fails_at_once() {
-    let world = World::start().await;
+async fn a_refused_message_fails_at_once(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
-    world
-        .ses
-        .set_default(Reply::Reject(SesRejection::MessageRejected));
+    world.fail(Email, Fault::Refuse, None, None).await;
     world.place(&jane).await;
-    let letter = dead_letter(&world).await;
-    assert_eq!(letter.headers["x-error-class"], "refused");
-    assert_eq!(letter.headers["x-attempts"], 1);
-    assert_eq!(letter.headers["x-failed-channels"], "email");
-    let reason = letter.headers["x-error-message"].as_str().unwrap();
+    let letter = world.dead_letter().await;
+    assert_eq!(letter.error_class, "refused");
+    assert_eq!(letter.attempts, 1);
+    assert_eq!(letter.failed_channels, ["email"]);
+    let reason = &letter.error_message;
     assert!(
-        reason.contains("MessageRejected") && !reason.contains(&jane.email),
+        !reason.is_empty() && !reason.contains(&jane.email),
         "{reason}"
     );
-    assert_eq!(world.ses.requests().len(), 1);
+    if on == Backend::Servers {
+        assert!(reason.contains("MessageRejected"), "{reason}");
+    }
+    assert_eq!(world.attempts(Email).await.len(), 1);
     world.wait_notified(&jane, 1, "sent").await;
     world.wait_notified(&jane, 1, "failed").await;
 }
 
-#[tokio::test]
-async fn an_account_out_of_order_uses_up_no_attempt() {
-    let world = World::start().await;
+async fn an_account_out_of_order_uses_up_no_attempt(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
-    world
-        .ses
-        .set_default(Reply::Reject(SesRejection::SendingPaused));
+    world.fail(Email, Fault::Away, None, None).await;
     world.place(&jane).await;
     wait_until("several probes", SOON, || async {
-        world.ses.requests().len() >= 5
+        world.attempts(Email).await.len() >= 5
     })
     .await;
-    assert_eq!(world.vhost.queue_depth(DLQ).await, Some(0));
-    world.ses.set_default(Reply::Accept);
+    assert_eq!(world.dead_letters().await, 0);
+    world.heal().await;
     world.wait_notified(&jane, 2, "sent").await;
-    assert_eq!(world.ses.sent().len(), 1);
-    assert_eq!(world.twilio.sent().len(), 1);
+    assert_eq!(world.mails().await.len(), 1);
+    assert_eq!(world.texts().await.len(), 1);
 }
 
-#[tokio::test]
-async fn without_a_phone_there_is_no_text() {
-    let world = World::start().await;
+async fn without_a_phone_there_is_no_text(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer_with("jane", None).await;
     world.place(&jane).await;
     world.wait_notified(&jane, 1, "sent").await;
     assert_eq!(world.notifications(&jane).await.len(), 1);
-    assert_eq!(world.twilio.requests().len(), 0);
+    assert_eq!(world.attempts(Sms).await.len(), 0);
 }
 
-#[tokio::test]
-async fn an_event_delivered_a_hundred_times_is_sent_once() {
-    let world = World::start().await;
+async fn an_event_delivered_a_hundred_times_is_sent_once(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
-    let mut tap = world.vhost.bind_tap("order.events", "#").await;
+    let mut tap = world.events().await;
     world.place(&jane).await;
     let event = tap.next(SOON).await.expect("an event");
     for _ in 0..100 {
-        let id = event.message_id.as_deref();
-        world
-            .vhost
-            .publish("", CREATED, &event.body, id, Some("OrderCreated"), &[])
-            .await;
+        let id = Some(event.message_id.as_str());
+        world.redeliver(&event.body, id).await;
     }
     world.wait_notified(&jane, 2, "sent").await;
     wait_until("all deliveries are settled", SOON, || async {
-        let mut left = 0;
-        for queue in [CREATED, "notifications.order.created.retry.1s"] {
-            left += world.vhost.queue_depth(queue).await.unwrap();
-        }
-        left == 0
+        world.bus_waiting().await + world.bus_retrying().await == 0
             && world
                 .notify
                 .get("/metrics")
@@ -197,13 +196,13 @@ async fn an_event_delivered_a_hundred_times_is_sent_once() {
                 .contains("outcome=\"done\"} 101")
     })
     .await;
-    assert_eq!((world.ses.sent().len(), world.twilio.sent().len()), (1, 1));
-    assert_eq!(world.vhost.queue_depth(DLQ).await, Some(0));
+    let sent = (world.mails().await.len(), world.texts().await.len());
+    assert_eq!(sent, (1, 1));
+    assert_eq!(world.dead_letters().await, 0);
 }
 
-#[tokio::test]
-async fn poison_goes_to_the_dead_letters_at_once_and_the_consumer_goes_on() {
-    let world = World::start().await;
+async fn poison_goes_to_the_dead_letters_at_once_and_the_consumer_goes_on(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
     let event = |kind: &str, version: &str| {
         json!({
@@ -221,29 +220,20 @@ async fn poison_goes_to_the_dead_letters_at_once_and_the_consumer_goes_on() {
         format!("\"{}\"", "x".repeat(70_000)),
     ];
     for body in &poison {
-        world
-            .vhost
-            .publish("order.events", "order.created", body, None, None, &[])
-            .await;
+        world.publish(body, None).await;
     }
     for _ in &poison {
-        let letter = dead_letter(&world).await;
-        assert_eq!(letter.headers["x-error-class"], "poison");
-        assert_eq!(letter.headers["x-attempts"], 1);
-        assert!(
-            !letter.headers["x-error-message"]
-                .as_str()
-                .unwrap()
-                .is_empty()
-        );
+        let letter = world.dead_letter().await;
+        assert_eq!(letter.error_class, "poison");
+        assert_eq!(letter.attempts, 1);
+        assert!(!letter.error_message.is_empty());
     }
     world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
 }
 
-#[tokio::test]
-async fn an_order_that_nobody_knows_is_retried_and_then_dead() {
-    let world = World::start().await;
+async fn an_order_that_nobody_knows_is_retried_and_then_dead(on: Backend) {
+    let world = World::start(on).await;
     let mut event: Value = json!({
         "event_id": "0190a3c4-0000-7000-8000-000000000000", "event_type": "OrderCreated",
         "timestamp": "2026-02-17T11:00:00.000Z", "version": "1.0",
@@ -255,25 +245,14 @@ async fn an_order_that_nobody_knows_is_retried_and_then_dead() {
         }
     });
     event["payload"]["total_amount"] = json!(1.5);
-    world
-        .vhost
-        .publish(
-            "order.events",
-            "order.created",
-            event.to_string(),
-            None,
-            None,
-            &[],
-        )
-        .await;
-    let letter = dead_letter(&world).await;
-    assert_eq!(letter.headers["x-error-class"], "exhausted");
-    assert_eq!(letter.headers["x-attempts"], 4);
+    world.publish(&event.to_string(), None).await;
+    let letter = world.dead_letter().await;
+    assert_eq!(letter.error_class, "exhausted");
+    assert_eq!(letter.attempts, 4);
 }
 
-#[tokio::test]
-async fn who_may_see_which_notifications() {
-    let world = World::start().await;
+async fn who_may_see_which_notifications(on: Backend) {
+    let world = World::start(on).await;
     let (jane, joe) = (world.customer("jane").await, world.customer("joe").await);
     let admin = world.admin().await;
     let service = world.service_token("support");

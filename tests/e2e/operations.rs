@@ -2,18 +2,31 @@
 
 use std::time::{Duration, Instant};
 
-use shopflow_testkit::{Process, Reply, wait_until};
+use shopflow_testkit::{Reply, wait_until};
 
-use crate::world::{AUTH, NOTIFY, ORDERS, SOON, World, run, shopflow};
+use crate::world::{AUTH, Backend, NOTIFY, ORDERS, SOON, World, run};
 
-#[tokio::test]
+back_ends! {
+    both:
+        a_taken_port_is_told_and_ends_with_one,
+        a_stop_ends_with_zero_and_what_was_taken_is_sent_afterwards;
+    servers:
+        a_stop_finishes_what_is_in_flight_and_ends_with_zero,
+        a_stop_takes_no_longer_than_its_grace,
+        a_service_token_is_renewed_from_its_file_without_a_restart,
+        secrets_come_from_files_as_well;
+}
+
 async fn a_stop_finishes_what_is_in_flight_and_ends_with_zero() {
-    let world = World::start().await;
+    let world = World::start(Backend::Servers).await;
     let jane = world.customer("jane").await;
-    world.ses.set_default(Reply::Delay(Duration::from_secs(2)));
+    world
+        .servers()
+        .ses
+        .set_default(Reply::Delay(Duration::from_secs(2)));
     world.place(&jane).await;
     wait_until("the mail is being sent", SOON, || async {
-        world.ses.requests().len() == 1
+        world.servers().ses.requests().len() == 1
     })
     .await;
 
@@ -39,7 +52,11 @@ async fn a_stop_finishes_what_is_in_flight_and_ends_with_zero() {
         2
     );
     assert_eq!(
-        world.vhost.queue_depth("notifications.order.created").await,
+        world
+            .servers()
+            .vhost
+            .queue_depth("notifications.order.created")
+            .await,
         Some(0)
     );
     for service in [AUTH, ORDERS] {
@@ -53,15 +70,32 @@ async fn a_stop_finishes_what_is_in_flight_and_ends_with_zero() {
     }
 }
 
-#[tokio::test]
+async fn a_stop_ends_with_zero_and_what_was_taken_is_sent_afterwards(on: Backend) {
+    let mut world = World::start(on).await;
+    let jane = world.customer("jane").await;
+    for _ in 0..5 {
+        world.place(&jane).await;
+    }
+    for service in [AUTH, ORDERS, NOTIFY] {
+        let process = world.process(service);
+        process.terminate();
+        let status = process.wait_exit(SOON).await.expect("it ends");
+        assert_eq!(status.code(), Some(0), "{}", process.output());
+    }
+    world.launch_all().await;
+    world.wait_notified(&jane, 10, "sent").await;
+    let sent = (world.mails().await.len(), world.texts().await.len());
+    assert_eq!(sent, (5, 5));
+}
+
 async fn a_stop_takes_no_longer_than_its_grace() {
     let grace = ("SHUTDOWN_GRACE_SECONDS", "2".to_owned());
-    let world = World::start_with(|setup| setup.extra.push(grace)).await;
+    let world = World::start_with(Backend::Servers, |setup| setup.extra.push(grace)).await;
     let jane = world.customer("jane").await;
-    world.ses.set_default(Reply::Hang);
+    world.servers().ses.set_default(Reply::Hang);
     world.place(&jane).await;
     wait_until("the mail hangs", SOON, || async {
-        world.ses.requests().len() == 1
+        world.servers().ses.requests().len() == 1
     })
     .await;
     let begun = Instant::now();
@@ -78,7 +112,12 @@ async fn a_stop_takes_no_longer_than_its_grace() {
         begun.elapsed()
     );
     wait_until("the message went back", SOON, || async {
-        world.vhost.queue_depth("notifications.order.created").await == Some(1)
+        world
+            .servers()
+            .vhost
+            .queue_depth("notifications.order.created")
+            .await
+            == Some(1)
     })
     .await;
 }
@@ -143,10 +182,11 @@ async fn every_fault_of_the_settings_is_a_line_of_its_own_and_exit_code_two() {
     }
 }
 
-#[tokio::test]
-async fn a_taken_port_is_told_and_ends_with_one() {
-    let world = World::start().await;
-    let second = Process::start(shopflow(), ["serve", "auth"], world.environment(AUTH));
+async fn a_taken_port_is_told_and_ends_with_one(on: Backend) {
+    let world = World::start(on).await;
+    let mut second = World::prepare(on, |setup| setup.ports = world.setup.ports).await;
+    second.launch(AUTH);
+    let second = second.process(AUTH);
     let status = second.wait_exit(SOON).await.expect("it ends");
     assert_eq!(status.code(), Some(1));
     assert!(
@@ -156,13 +196,12 @@ async fn a_taken_port_is_told_and_ends_with_one() {
     );
 }
 
-#[tokio::test]
 async fn a_service_token_is_renewed_from_its_file_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, "an.expired.token\n").unwrap();
     let path = file.to_str().unwrap().to_owned();
-    let world = World::start_with(|setup| {
+    let world = World::start_with(Backend::Servers, |setup| {
         setup.extra.push(("ORDER_SERVICE_TOKEN", String::new()));
         setup.extra.push(("ORDER_SERVICE_TOKEN_FILE", path));
     })
@@ -180,10 +219,9 @@ async fn a_service_token_is_renewed_from_its_file_without_a_restart() {
     world.wait_notified(&jane, 2, "sent").await;
 }
 
-#[tokio::test]
 async fn secrets_come_from_files_as_well() {
     let folder = tempfile::tempdir().unwrap();
-    let mut world = World::prepare(|_| ()).await;
+    let mut world = World::prepare(Backend::Servers, |_| ()).await;
     for (name, file) in [
         ("JWT_SECRET", "JWT_SECRET_FILE"),
         ("DATABASE_URL", "DATABASE_URL_FILE"),

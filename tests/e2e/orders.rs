@@ -2,11 +2,20 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Person, World, assert_problem, new_order};
+use crate::world::{Backend, Person, World, assert_problem, new_order};
 
-#[tokio::test]
-async fn an_order_comes_back_as_it_was_placed_to_the_last_digit() {
-    let world = World::start().await;
+back_ends! {
+    both:
+        an_order_comes_back_as_it_was_placed_to_the_last_digit,
+        the_limits_of_an_order_are_exact,
+        who_may_see_and_do_what,
+        only_the_next_state_can_be_reached_and_the_answer_names_it,
+        of_racing_transitions_one_wins,
+        pages_of_a_list_neither_repeat_nor_skip;
+}
+
+async fn an_order_comes_back_as_it_was_placed_to_the_last_digit(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
     let mut order = new_order();
     order["items"][0]["unit_price"] = json!("49.9");
@@ -46,9 +55,8 @@ async fn an_order_comes_back_as_it_was_placed_to_the_last_digit() {
 /// Makes a good order into another.
 type Change<'a> = &'a dyn Fn(&mut Value);
 
-#[tokio::test]
-async fn the_limits_of_an_order_are_exact() {
-    let world = World::start().await;
+async fn the_limits_of_an_order_are_exact(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
     let place = async |change: &dyn Fn(&mut Value)| {
         let mut order = new_order();
@@ -121,9 +129,8 @@ async fn the_limits_of_an_order_are_exact() {
     assert_eq!(world.count("SELECT count(*) FROM order_outbox").await, 6);
 }
 
-#[tokio::test]
-async fn who_may_see_and_do_what() {
-    let world = World::start().await;
+async fn who_may_see_and_do_what(on: Backend) {
+    let world = World::start(on).await;
     let (jane, joe) = (world.customer("jane").await, world.customer("joe").await);
     let admin = world.admin().await;
     let service = world.service_token("notification-service");
@@ -191,9 +198,8 @@ async fn who_may_see_and_do_what() {
     );
 }
 
-#[tokio::test]
-async fn only_the_next_state_can_be_reached_and_the_answer_names_it() {
-    let world = World::start().await;
+async fn only_the_next_state_can_be_reached_and_the_answer_names_it(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
     let admin = world.admin().await;
     let order = world.place(&jane).await;
@@ -256,9 +262,8 @@ async fn only_the_next_state_can_be_reached_and_the_answer_names_it() {
     assert_eq!(Value::from(steps), json!(states));
 }
 
-#[tokio::test]
-async fn of_racing_transitions_one_wins() {
-    let world = World::start().await;
+async fn of_racing_transitions_one_wins(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
     let admin = world.admin().await;
     let order = world.place(&jane).await;
@@ -270,9 +275,8 @@ async fn of_racing_transitions_one_wins() {
     assert_eq!((won, lost), (1, 11));
 }
 
-#[tokio::test]
-async fn pages_of_a_list_neither_repeat_nor_skip() {
-    let world = World::start().await;
+async fn pages_of_a_list_neither_repeat_nor_skip(on: Backend) {
+    let world = World::start(on).await;
     let jane = world.customer("jane").await;
     for _ in 0..7 {
         world.place(&jane).await;

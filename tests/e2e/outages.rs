@@ -1,14 +1,27 @@
 //! Servers and neighbours that are away: what goes on, what clients see, and that everything goes
 //! on by itself afterwards.
 
-use shopflow_testkit::{Proxy, wait_until};
+use shopflow_testkit::Channel::Email;
+use shopflow_testkit::{Fault, Proxy, wait_until};
 
-use crate::world::{AUTH, NOTIFY, ORDERS, SOON, World, assert_problem};
+use crate::world::{AUTH, Backend, NOTIFY, ORDERS, SOON, World, assert_problem};
+
+back_ends! {
+    both:
+        a_mail_provider_that_is_away_holds_mails_back_and_nothing_is_given_up;
+    servers:
+        orders_are_taken_while_the_broker_is_away_and_their_mails_go_out_when_it_is_back,
+        a_broker_that_freezes_is_given_up_and_found_again,
+        services_start_while_everything_they_need_is_away,
+        a_database_that_is_away_is_a_503_and_comes_back_by_itself,
+        a_database_that_freezes_is_a_503_within_its_time,
+        without_the_auth_service_orders_answer_503_and_no_mail_is_given_up;
+}
 
 /// A world that reaches its broker through a proxy.
 async fn behind_broker_proxy() -> (World, Proxy) {
     let mut proxy = None;
-    let world = World::start_with(|setup| {
+    let world = World::start_with(Backend::Servers, |setup| {
         let through = Proxy::for_url(&setup.rabbitmq_url);
         setup.rabbitmq_url = through.proxied_url(&setup.rabbitmq_url);
         proxy = Some(through);
@@ -17,7 +30,17 @@ async fn behind_broker_proxy() -> (World, Proxy) {
     (world, proxy.expect("made above"))
 }
 
-#[tokio::test]
+/// A world that reaches Amazon SES through a proxy.
+async fn behind_mail_proxy() -> (World, Option<Proxy>) {
+    let mut world = World::prepare(Backend::Servers, |_| ()).await;
+    let ses = world.servers().ses.endpoint();
+    let proxy = Proxy::start(ses.trim_start_matches("http://"));
+    let through = format!("http://{}", proxy.addr());
+    world.setup.extra.push(("AWS_ENDPOINT_URL", through));
+    world.launch_all().await;
+    (world, Some(proxy))
+}
+
 async fn orders_are_taken_while_the_broker_is_away_and_their_mails_go_out_when_it_is_back() {
     let (world, proxy) = behind_broker_proxy().await;
     let jane = world.customer("jane").await;
@@ -35,15 +58,14 @@ async fn orders_are_taken_while_the_broker_is_away_and_their_mails_go_out_when_i
         assert_eq!(ready["checks"]["database"], "ok", "{ready}");
         assert_eq!(service.get("/health").await.status, 200);
     }
-    assert_eq!(world.ses.sent().len(), 0);
+    assert_eq!(world.servers().ses.sent().len(), 0);
     proxy.heal();
     world.wait_notified(&jane, 20, "sent").await;
-    assert_eq!(world.ses.sent().len(), 10);
+    assert_eq!(world.servers().ses.sent().len(), 10);
     world.wait_ready(ORDERS).await;
     world.wait_ready(NOTIFY).await;
 }
 
-#[tokio::test]
 async fn a_broker_that_freezes_is_given_up_and_found_again() {
     let (world, proxy) = behind_broker_proxy().await;
     let jane = world.customer("jane").await;
@@ -57,13 +79,12 @@ async fn a_broker_that_freezes_is_given_up_and_found_again() {
     .await;
     proxy.heal();
     world.wait_notified(&jane, 6, "sent").await;
-    assert_eq!(world.ses.sent().len(), 3);
+    assert_eq!(world.servers().ses.sent().len(), 3);
 }
 
-#[tokio::test]
 async fn services_start_while_everything_they_need_is_away() {
     let mut proxies = Vec::new();
-    let mut world = World::prepare(|setup| {
+    let mut world = World::prepare(Backend::Servers, |setup| {
         let broker = Proxy::for_url(&setup.rabbitmq_url);
         let database = Proxy::for_url(&setup.database_url);
         setup.rabbitmq_url = broker.proxied_url(&setup.rabbitmq_url);
@@ -91,10 +112,9 @@ async fn services_start_while_everything_they_need_is_away() {
     world.wait_notified(&jane, 2, "sent").await;
 }
 
-#[tokio::test]
 async fn a_database_that_is_away_is_a_503_and_comes_back_by_itself() {
     let mut proxy = None;
-    let world = World::start_with(|setup| {
+    let world = World::start_with(Backend::Servers, |setup| {
         let through = Proxy::for_url(&setup.database_url);
         setup.database_url = through.proxied_url(&setup.database_url);
         proxy = Some(through);
@@ -122,10 +142,9 @@ async fn a_database_that_is_away_is_a_503_and_comes_back_by_itself() {
     world.wait_notified(&jane, 4, "sent").await;
 }
 
-#[tokio::test]
 async fn a_database_that_freezes_is_a_503_within_its_time() {
     let mut proxy = None;
-    let world = World::start_with(|setup| {
+    let world = World::start_with(Backend::Servers, |setup| {
         let through = Proxy::for_url(&setup.database_url);
         setup.database_url = through.proxied_url(&setup.database_url);
         proxy = Some(through);
@@ -145,13 +164,12 @@ async fn a_database_that_freezes_is_a_503_within_its_time() {
     .await;
 }
 
-#[tokio::test]
 async fn without_the_auth_service_orders_answer_503_and_no_mail_is_given_up() {
-    let mut world = World::start().await;
+    let mut world = World::start(Backend::Servers).await;
     let jane = world.customer("jane").await;
     world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
-    let mut tap = world.vhost.bind_tap("order.events", "#").await;
+    let mut tap = world.events().await;
     world.place(&jane).await;
     world.wait_notified(&jane, 4, "sent").await;
     let event = tap.next(SOON).await.expect("an event");
@@ -165,17 +183,7 @@ async fn without_the_auth_service_orders_answer_503_and_no_mail_is_given_up() {
     let mut body = event.json();
     body["event_id"] = fresh.into();
     let body = body.to_string();
-    world
-        .vhost
-        .publish(
-            "order.events",
-            "order.created",
-            body,
-            Some(fresh),
-            None,
-            &[],
-        )
-        .await;
+    world.publish(&body, Some(fresh)).await;
     wait_until("it is waited for", SOON, || async {
         world
             .process(NOTIFY)
@@ -185,27 +193,22 @@ async fn without_the_auth_service_orders_answer_503_and_no_mail_is_given_up() {
             >= 6
     })
     .await;
-    let dead = world
-        .vhost
-        .queue_depth("notifications.order.created.dlq")
-        .await;
-    assert_eq!(dead, Some(0));
+    assert_eq!(world.dead_letters().await, 0);
     world.launch(AUTH);
     world.wait_ready(AUTH).await;
     world.wait_notified(&jane, 6, "sent").await;
 }
 
-#[tokio::test]
-async fn a_mail_provider_that_is_away_holds_mails_back_and_nothing_is_given_up() {
-    let mut world = World::prepare(|_| ()).await;
-    let proxy = Proxy::start(world.ses.endpoint().trim_start_matches("http://"));
-    world
-        .setup
-        .extra
-        .push(("AWS_ENDPOINT_URL", format!("http://{}", proxy.addr())));
-    world.launch_all().await;
+async fn a_mail_provider_that_is_away_holds_mails_back_and_nothing_is_given_up(on: Backend) {
+    let (world, proxy) = match on {
+        Backend::Servers => behind_mail_proxy().await,
+        Backend::Embedded => (World::start(on).await, None),
+    };
     let jane = world.customer("jane").await;
-    proxy.cut();
+    match &proxy {
+        Some(proxy) => proxy.cut(),
+        None => world.fail(Email, Fault::Away, None, None).await,
+    }
     for _ in 0..3 {
         world.place(&jane).await;
     }
@@ -218,7 +221,11 @@ async fn a_mail_provider_that_is_away_holds_mails_back_and_nothing_is_given_up()
             >= 12
     })
     .await;
-    proxy.heal();
+    match &proxy {
+        Some(proxy) => proxy.heal(),
+        None => world.heal().await,
+    }
     world.wait_notified(&jane, 6, "sent").await;
-    assert_eq!((world.ses.sent().len(), world.twilio.sent().len()), (3, 3));
+    let sent = (world.mails().await.len(), world.texts().await.len());
+    assert_eq!(sent, (3, 3));
 }

@@ -3,12 +3,12 @@
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use core_kernel::{EventId, EventPublisher, OutboxMessage};
 use serde_json::{Value, json};
 use shopflow_testkit::{Process, Response, Setup, Stack, wait_until};
-use sqlx::{Connection, PgConnection};
 
-pub(crate) use shopflow_testkit::JWT_SECRET;
 pub(crate) use shopflow_testkit::Service::{Auth as AUTH, Notify as NOTIFY, Orders as ORDERS};
+pub(crate) use shopflow_testkit::{Backend, JWT_SECRET};
 
 /// Long enough for a loaded machine; what is waited for usually takes milliseconds.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -47,19 +47,19 @@ pub(crate) struct Person {
 }
 
 impl World {
-    /// All three services on one fresh database and one fresh vhost, ready.
-    pub(crate) async fn start() -> Self {
-        Self::start_with(|_| ()).await
+    /// All three services, ready, on a fresh database and what else belongs to their back end.
+    pub(crate) async fn start(on: Backend) -> Self {
+        Self::start_with(on, |_| ()).await
     }
 
     /// The same, with something changed beforehand.
-    pub(crate) async fn start_with(change: impl FnOnce(&mut Setup)) -> Self {
-        Self(Stack::start(shopflow(), change).await)
+    pub(crate) async fn start_with(on: Backend, change: impl FnOnce(&mut Setup)) -> Self {
+        Self(Stack::start(on, shopflow(), change).await)
     }
 
     /// A world in which nothing runs yet.
-    pub(crate) async fn prepare(change: impl FnOnce(&mut Setup)) -> Self {
-        Self(Stack::prepare(shopflow(), change).await)
+    pub(crate) async fn prepare(on: Backend, change: impl FnOnce(&mut Setup)) -> Self {
+        Self(Stack::prepare(on, shopflow(), change).await)
     }
 
     /// A customer with a phone, logged in.
@@ -144,19 +144,65 @@ impl World {
         .await;
     }
 
-    pub(crate) async fn sql(&self) -> PgConnection {
-        PgConnection::connect(&self.setup.database_url)
-            .await
-            .unwrap()
+    /// What the tokens are signed with.
+    pub(crate) fn jwt_secret(&self) -> String {
+        let Some(data) = self.data_dir() else {
+            return JWT_SECRET.to_owned();
+        };
+        let secret = std::fs::read_to_string(data.join("jwt-secret")).unwrap();
+        secret.trim().to_owned()
+    }
+
+    /// Puts an event where the order service puts its own.
+    pub(crate) async fn publish(&self, body: &str, id: Option<&str>) {
+        let (exchange, key) = ("order.events", "order.created");
+        match self.backend() {
+            Backend::Servers => self.to_broker(exchange, key, body, id).await,
+            Backend::Embedded => self.to_bus(body, id).await,
+        }
+    }
+
+    /// Delivers an event once more, as an operator does who replays it by hand.
+    pub(crate) async fn redeliver(&self, body: &str, id: Option<&str>) {
+        let queue = "notifications.order.created";
+        match self.backend() {
+            Backend::Servers => self.to_broker("", queue, body, id).await,
+            Backend::Embedded => self.to_bus(body, id).await,
+        }
+    }
+
+    async fn to_broker(&self, exchange: &str, key: &str, body: &str, id: Option<&str>) {
+        let kind = id.map(|_| "OrderCreated");
+        let vhost = &self.servers().vhost;
+        vhost.publish(exchange, key, body, id, kind, &[]).await;
+    }
+
+    async fn to_bus(&self, body: &str, id: Option<&str>) {
+        let file = self.data_dir().unwrap().join("shopflow.db");
+        let database = shopflow_embedded::Database::open(&file).await.unwrap();
+        let message = OutboxMessage {
+            event_id: id.map_or_else(EventId::generate, |id| EventId(id.parse().unwrap())),
+            subject: uuid::Uuid::nil(),
+            event_type: "OrderCreated".into(),
+            routing_key: "order.created".into(),
+            payload: body.into(),
+            traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into(),
+            tracestate: None,
+            occurred_at: 0,
+        };
+        let taken = database.bus().publish(&[message]).await.unwrap();
+        assert_eq!(taken, [true]);
+        database.close().await;
     }
 
     /// One number out of the database.
-    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
-        let mut connection = self.sql().await;
-        sqlx::query_scalar(sql)
-            .fetch_one(&mut connection)
-            .await
-            .unwrap()
+    pub(crate) async fn count(&self, sql: &str) -> i64 {
+        self.database().await.number(sql).await
+    }
+
+    /// Changes something in the database.
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.database().await.execute(sql).await;
     }
 }
 

@@ -26,8 +26,9 @@ pub struct Delivery<'a> {
     pub attempt: u32,
     /// Whether the event may have been worked on before: another attempt, or a crash.
     pub again: bool,
-    /// Whether what had failed for good is to be tried once more: the broker has it anew, as after
-    /// a replay, and not from us.
+    /// Whether what had failed for good is to be tried once more: the bus has it anew, as after a
+    /// replay, and not from us for another attempt. Still so after a crash, which must not swallow
+    /// a replay; the price is that what was refused just before the crash is refused once more.
     pub revive: bool,
 }
 
@@ -38,7 +39,7 @@ pub enum Outcome {
     Done,
     /// It failed; try again after this long, as the next attempt.
     Retry {
-        /// How long to wait.
+        /// How long to wait: one of [`DELAYS`](crate::DELAYS), since a bus may have a queue for each.
         after: Duration,
         /// Why it failed.
         reason: String,

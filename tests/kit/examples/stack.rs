@@ -5,7 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "it is run at a terminal")]
 
-use shopflow_testkit::Stack;
+use shopflow_testkit::{Backend, Stack};
 use std::time::Duration;
 
 const ADMIN: &str = "admin@example.com";
@@ -17,7 +17,10 @@ async fn main() {
         .nth(1)
         .expect("the path of the shopflow program");
     println!("Starting PostgreSQL, RabbitMQ and the three services ...");
-    let stack = Stack::start(program, |setup| setup.ports = [3001, 3002, 3003]).await;
+    let stack = Stack::start(Backend::Servers, program, |setup| {
+        setup.ports = [3001, 3002, 3003];
+    })
+    .await;
     let (code, output) = stack.create_admin(ADMIN, PASSWORD).await;
     assert_eq!(code, Some(0), "{output}");
     println!();
@@ -38,13 +41,13 @@ async fn main() {
 async fn show(stack: &Stack) {
     let (mut mails, mut texts) = (0, 0);
     loop {
-        for mail in &stack.ses.sent()[mails..] {
-            println!("\n--- mail to {}: {}", mail.to.join(", "), mail.subject);
-            println!("{}", mail.text.as_deref().unwrap_or_default());
+        for mail in &stack.mails().await[mails..] {
+            println!("\n--- mail to {}: {}", mail.to, mail.subject);
+            println!("{}", mail.text);
             mails += 1;
         }
-        for text in &stack.twilio.sent()[texts..] {
-            println!("\n--- text to {}\n{}", text.to, text.body);
+        for text in &stack.texts().await[texts..] {
+            println!("\n--- text to {}\n{}", text.to, text.text);
             texts += 1;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,11 +1,12 @@
 //! What the tests of ShopFlow, and of programs built on it, need around them: real PostgreSQL and
-//! RabbitMQ servers, a TCP proxy for outages, stand-ins for Amazon SES and Twilio, and a way to run
-//! and call programs.
+//! RabbitMQ servers, a TCP proxy for outages, stand-ins for Amazon SES and Twilio, a way to run
+//! and call programs, and ShopFlow itself, on those servers or embedded in one process.
 //!
 //! Helpers panic with a clear message instead of returning errors, unless a test may want to see
 //! the error. A server that cannot be had is a failed test, never a skipped one.
 
 mod client;
+mod database;
 mod env;
 mod fakes;
 mod process;
@@ -17,6 +18,7 @@ mod url;
 mod wait;
 
 pub use client::{Client, Response};
+pub use database::Database;
 pub use fakes::{
     Fake, Provider, Received, Reply,
     ses::{FakeSes, Ses, SesMail, SesRejection},
@@ -31,5 +33,8 @@ pub use servers::{
     tap::Tap,
     vhost::Vhost,
 };
-pub use stack::{JWT_SECRET, Service, Setup, Stack};
+pub use stack::{
+    Attempt, Backend, Channel, DeadLetter, Events, Fault, JWT_SECRET, Published, Sent, Servers,
+    Service, Setup, Stack,
+};
 pub use wait::{wait_for, wait_until};

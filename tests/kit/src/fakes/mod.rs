@@ -8,7 +8,7 @@ use crate::{runtime::runtime, wait::wait_for};
 use bytes::Bytes;
 use http::{Response, StatusCode, header, request::Parts};
 use http_body_util::Full;
-use server::{Memory, State, serve};
+use server::{Memory, Script, State, serve};
 use std::{
     fmt::Debug,
     ops::Deref,
@@ -158,6 +158,13 @@ impl<P: Provider> Fake<P> {
             .entry(recipient.to_owned())
             .or_default()
             .then = Some(reply);
+    }
+
+    /// Accepts everything again: forgets all that was said before.
+    pub fn heal(&self) {
+        let mut memory = self.memory();
+        memory.general = Script::default();
+        memory.by_recipient.clear();
     }
 
     /// Every request so far, in the order of arrival.

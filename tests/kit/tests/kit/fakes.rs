@@ -165,6 +165,19 @@ async fn twilio_answers_as_twilio_does() {
 }
 
 #[tokio::test]
+async fn a_healed_fake_forgets_all_that_was_to_go_wrong() {
+    let ses = FakeSes::start();
+    ses.script([Reply::Throttle]);
+    ses.set_default(Reply::Hang);
+    ses.set_default_for("a@example.com", Reply::ServerError);
+    ses.heal();
+    for to in ["a@example.com", "b@example.com"] {
+        assert_eq!(send_mail(&ses, to).await.unwrap().status, 200);
+    }
+    assert_eq!(ses.sent().len(), 2);
+}
+
+#[tokio::test]
 async fn an_unknown_endpoint_is_told_so() {
     let ses = FakeSes::start();
     assert_eq!(Client::new(ses.endpoint()).get("/").await.status, 404);
