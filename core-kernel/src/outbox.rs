@@ -23,7 +23,7 @@ pub struct OutboxMessage {
     pub traceparent: String,
     /// The vendors' part of the trace context.
     pub tracestate: Option<String>,
-    /// When it happened, in seconds since 1970 (UTC).
+    /// When it happened, in whole seconds since 1970 (UTC); a fraction is cut off.
     pub occurred_at: i64,
 }
 
@@ -35,15 +35,17 @@ pub struct PublishError(#[source] pub BoxError);
 /// Hands events to the broker.
 #[async_trait]
 pub trait EventPublisher: Send + Sync {
-    /// Makes sure that events can be published now, connecting if need be. A relay asks before it
-    /// claims any.
+    /// Makes sure that events can be published now, connecting if need be. Whoever calls
+    /// [`Outbox::relay`] asks this first, so that nothing is claimed for a broker that is away; the
+    /// outbox itself does not ask, and `publish` may be called without it.
     ///
     /// # Errors
     /// When the broker is away or takes nothing.
     async fn ready(&self) -> Result<(), PublishError>;
 
     /// Publishes a batch and answers, message by message and in the same order, whether the broker
-    /// confirmed and routed it.
+    /// confirmed and routed it. A message without an answer was not taken; an answer without a
+    /// message counts for nothing.
     ///
     /// # Errors
     /// When nothing is known of the batch: there is no connection and none can be made, or no
@@ -56,7 +58,7 @@ pub trait EventPublisher: Send + Sync {
 pub struct RelayReport {
     /// Events that the broker confirmed and routed; they have left the outbox.
     pub published: usize,
-    /// Events that it refused or could not route; they stay.
+    /// Events that it refused, could not route or did not answer for; they stay.
     pub refused: usize,
 }
 
@@ -83,11 +85,14 @@ pub enum RelayError {
 /// Keeps events until they are published.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Claims up to `limit` events, publishes them, and marks those that were confirmed and routed.
+    /// Claims up to `limit` events (at least 1), publishes them, and marks those that were confirmed
+    /// and routed: they are not published again.
     ///
-    /// Any number of relays may run at once. An event is only claimed when no earlier event of its
-    /// subject is unpublished, so order per subject holds; a claim ends with this call, or with the
-    /// process that made it.
+    /// Any number of relays may run at once: they skip what another has claimed, or take turns. An
+    /// event is only claimed when no earlier event of its subject is unpublished, so order per
+    /// subject holds. A claim ends with this call, or with the process that made it; when the call
+    /// is dropped in the middle, as soon as the adapter can give it back. What is stored can be read
+    /// and written while the publisher works.
     ///
     /// # Errors
     /// `Broker` or `Store`; the claimed events stay in the outbox.

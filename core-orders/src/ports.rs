@@ -12,7 +12,7 @@ use crate::state::OrderStatus;
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The order is no longer in the state the change began from; nothing was written.
+    /// The order is not, or no longer, in the state the change began from; nothing was written.
     #[error("the order was changed by another")]
     Conflict,
     /// The store does not answer; it may be tried again later (503).
@@ -45,7 +45,8 @@ pub enum SortField {
     Status,
 }
 
-/// How a list is sorted. Ties break by id in the same direction, so pages never repeat or skip.
+/// How a list is sorted. Ties break by id (its bytes) in the same direction, so pages never repeat
+/// or skip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderSort {
     /// By what.
@@ -80,14 +81,22 @@ pub struct OrderSummary {
 }
 
 /// Keeps orders together with their history and the events they raise. Each call is one
-/// transaction; what more an adapter must do is in `testing::contract`.
+/// transaction.
+///
+/// A store fills an [`Outbox`](core_kernel::Outbox), which is the adapter's other half. What both
+/// promise is tested by `testing::contract` (feature `testing`); `examples/custom-store` is a whole
+/// adapter to begin from.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait OrderStore: Send + Sync {
     /// The order with this id, or `None`.
     async fn find(&self, id: OrderId) -> Result<Option<Order>, StoreError>;
 
-    /// One page of the orders that pass the filter.
+    /// One page of the orders that pass the filter, and how many they are on all pages. A page
+    /// beyond the end is empty, and its total is the same.
+    ///
+    /// `page.page` is from 1 and `page.limit` is 1 to 100: whoever takes them from outside checks
+    /// that (`adapters/http/src/query.rs` does), so that an adapter need not.
     async fn list(
         &self,
         filter: OrderFilter,
@@ -99,11 +108,29 @@ pub trait OrderStore: Send + Sync {
     async fn history(&self, id: OrderId) -> Result<Vec<HistoryEntry>, StoreError>;
 
     /// Adds an order, its history entry and its events: all or nothing.
-    async fn insert(&self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError>;
-
-    /// Replaces an order's state, adds its history entry and its events: all or nothing.
+    ///
+    /// The history keeps the request and the trace that are in the entry. `context` is for the
+    /// events alone: each is put into the outbox, in the order given, as an
+    /// [`OutboxMessage`](core_kernel::OutboxMessage) with
+    ///
+    /// | Field | Is |
+    /// |---|---|
+    /// | `event_id`, `event_type`, `routing_key` | the event's own |
+    /// | `payload` | [`OrderEvent::to_json`](crate::OrderEvent::to_json), byte for byte |
+    /// | `subject` | the order's id |
+    /// | `traceparent`, `tracestate` | those of `context.trace` |
+    /// | `occurred_at` | the history entry's `at`, in whole seconds |
     ///
     /// # Errors
-    /// `Conflict` if the stored status is no longer `change.from`; nothing is written.
+    /// `Broken` if an order with this id, or an event with one of these ids, was ever stored: an id
+    /// is taken for good, also when the event was published long ago. Nothing is written.
+    async fn insert(&self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError>;
+
+    /// Replaces an order's state and `updated_at` (nothing else in it has changed), adds its history
+    /// entry and its events as `insert` does: all or nothing.
+    ///
+    /// # Errors
+    /// `Conflict` if the stored status is not `change.from`, or no order has this id; `Broken` if an
+    /// event's id is taken. Nothing is written.
     async fn commit(&self, change: &Change, context: &RequestContext) -> Result<(), StoreError>;
 }

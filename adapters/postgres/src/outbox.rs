@@ -17,7 +17,7 @@ use uuid::Uuid;
 // are held back until it is done: order per subject with any number of relays.
 const CLAIM: &str = "
     SELECT o.id, o.event_id, o.subject, o.event_type, o.routing_key, o.payload, o.traceparent,
-           o.tracestate, extract(epoch FROM o.created_at)::bigint AS occurred_at
+           o.tracestate, floor(extract(epoch FROM o.created_at))::bigint AS occurred_at
     FROM order_outbox o
     WHERE o.published_at IS NULL
       AND NOT EXISTS (SELECT 1 FROM order_outbox earlier

@@ -5,6 +5,7 @@ pub mod contract;
 use core_kernel::{
     Caller, Clock, Currency, EventId, OrderId, RequestContext, SystemClock, Text, UserId, Violation,
 };
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::line::{Address, Country, LineItem, Notes, Quantity, UnitPrice};
@@ -62,6 +63,12 @@ pub fn placed(user: UserId) -> Placed {
 /// `new` as an order of `user`, placed now.
 #[must_use]
 pub fn placed_from(new: NewOrder, user: UserId) -> Placed {
+    placed_at(new, user, SystemClock.now())
+}
+
+/// `new` as an order of `user`, placed at `at`.
+#[must_use]
+pub fn placed_at(new: NewOrder, user: UserId, at: Timestamp) -> Placed {
     Order::place(
         OrderId::generate(),
         user,
@@ -69,7 +76,7 @@ pub fn placed_from(new: NewOrder, user: UserId) -> Placed {
         EventId::generate(),
         Actor::from(&Caller::Customer(user)),
         &RequestContext::generate(),
-        SystemClock.now(),
+        at,
     )
 }
 
@@ -79,6 +86,15 @@ pub fn placed_from(new: NewOrder, user: UserId) -> Placed {
 /// When the state machine refuses the step.
 #[must_use]
 pub fn advance(order: Order, to: &str) -> Change {
+    advance_at(order, to, SystemClock.now())
+}
+
+/// The order one step further, by an admin, at `at`.
+///
+/// # Panics
+/// When the state machine refuses the step.
+#[must_use]
+pub fn advance_at(order: Order, to: &str, at: Timestamp) -> Change {
     let admin = Caller::Admin(UserId::generate());
     order
         .advance(
@@ -86,7 +102,7 @@ pub fn advance(order: Order, to: &str) -> Change {
             EventId::generate(),
             Actor::from(&admin),
             &RequestContext::generate(),
-            SystemClock.now(),
+            at,
         )
         .expect("an allowed step")
 }

@@ -1,0 +1,163 @@
+//! A store of orders of one's own: everything in memory, behind one lock.
+//!
+//! `core-orders` decides and a store remembers. To bring your own, implement two ports:
+//! [`OrderStore`] (this file) and [`Outbox`](core_kernel::Outbox) (`outbox.rs`). What they promise
+//! is in the ports' documentation; the contract suite (`tests/contract.rs`) holds you to it.
+//!
+//! The central promise is that an order, its history and its events are written together or not
+//! at all. A database has transactions for that. Here, a call that holds the lock is one: nobody
+//! sees the middle of it, and as everything that can fail comes before the first write, nothing is
+//! ever written by half.
+
+mod outbox;
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use core_kernel::{Clock, OrderId, Page, PageRequest, RequestContext, UserScope};
+use core_orders::{
+    Change, HistoryEntry, Order, OrderFilter, OrderSort, OrderStore, OrderSummary, Placed,
+    SortField, StoreError,
+};
+
+use outbox::{Queue, messages};
+
+/// Orders, their history and their events in memory. Clones share them.
+#[derive(Clone)]
+pub struct MemoryStore {
+    state: Arc<Mutex<State>>,
+    clock: Arc<dyn Clock>,
+}
+
+/// One lock for all of it, so that order and events cannot come apart.
+#[derive(Default)]
+struct State {
+    orders: HashMap<OrderId, Stored>,
+    queue: Queue,
+}
+
+struct Stored {
+    order: Order,
+    history: Vec<HistoryEntry>,
+}
+
+impl MemoryStore {
+    /// An empty store. The clock tells how long events have waited; every other time is in what
+    /// is stored.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            state: Arc::default(),
+            clock,
+        }
+    }
+
+    /// Begins a "transaction". It is never held across an `.await`, so nobody waits for long. A
+    /// thread that panicked with the lock in hand wrote nothing by half, so its lock is good.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl OrderStore for MemoryStore {
+    async fn find(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        let state = self.state();
+        Ok(state.orders.get(&id).map(|stored| stored.order.clone()))
+    }
+
+    async fn list(
+        &self,
+        filter: OrderFilter,
+        sort: OrderSort,
+        page: PageRequest,
+    ) -> Result<Page<OrderSummary>, StoreError> {
+        let state = self.state();
+        let all = state.orders.values().map(|stored| &stored.order);
+        let mut found: Vec<&Order> = all.filter(|order| passes(filter, order)).collect();
+        found.sort_by(|a, b| match sort.descending {
+            false => compare(sort.by, a, b),
+            true => compare(sort.by, b, a),
+        });
+        // A page beyond the end is empty, and its total is still that of the whole list.
+        let total = found.len() as u64;
+        let before = usize::try_from(page.offset()).unwrap_or(usize::MAX);
+        let items = found.into_iter().skip(before).take(page.limit as usize);
+        Ok(Page {
+            items: items.map(summary).collect(),
+            total,
+        })
+    }
+
+    async fn history(&self, id: OrderId) -> Result<Vec<HistoryEntry>, StoreError> {
+        let state = self.state();
+        let stored = state.orders.get(&id);
+        Ok(stored.map_or_else(Vec::new, |stored| stored.history.clone()))
+    }
+
+    async fn insert(&self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError> {
+        let messages = messages(placed.order.id, &placed.history, &placed.events, context)?;
+        let mut state = self.state();
+        let State { orders, queue } = &mut *state;
+        let Entry::Vacant(place) = orders.entry(placed.order.id) else {
+            return Err(StoreError::Broken("the order's id is taken".into()));
+        };
+        // The last thing that can fail; it writes all messages or none.
+        queue.add(messages)?;
+        place.insert(Stored {
+            order: placed.order.clone(),
+            history: vec![placed.history.clone()],
+        });
+        Ok(())
+    }
+
+    async fn commit(&self, change: &Change, context: &RequestContext) -> Result<(), StoreError> {
+        let messages = messages(change.order.id, &change.history, &change.events, context)?;
+        let mut state = self.state();
+        let State { orders, queue } = &mut *state;
+        // The guard: of two who change an order at once, the second finds it moved. The use case
+        // then decides anew on the order as it is.
+        let Some(stored) = orders
+            .get_mut(&change.order.id)
+            .filter(|stored| stored.order.status() == change.from)
+        else {
+            return Err(StoreError::Conflict);
+        };
+        queue.add(messages)?;
+        stored.order = change.order.clone();
+        stored.history.push(change.history.clone());
+        Ok(())
+    }
+}
+
+fn passes(filter: OrderFilter, order: &Order) -> bool {
+    let owner = match filter.scope {
+        UserScope::One(user) => order.user_id == user,
+        UserScope::All => true,
+    };
+    owner && filter.status.is_none_or(|status| order.status() == status)
+}
+
+/// Ties break by id, so the order is always the same and no page repeats or skips.
+fn compare(by: SortField, a: &Order, b: &Order) -> Ordering {
+    match by {
+        SortField::CreatedAt => a.created_at.cmp(&b.created_at),
+        SortField::UpdatedAt => a.updated_at.cmp(&b.updated_at),
+        SortField::TotalAmount => a.total_amount.cmp(&b.total_amount),
+        SortField::Status => a.status().as_str().cmp(b.status().as_str()),
+    }
+    .then(a.id.cmp(&b.id))
+}
+
+fn summary(order: &Order) -> OrderSummary {
+    OrderSummary {
+        id: order.id,
+        status: order.status(),
+        total_amount: order.total_amount,
+        currency: order.currency,
+        created_at: order.created_at,
+    }
+}

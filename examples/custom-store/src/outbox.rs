@@ -1,0 +1,143 @@
+//! The outbox: events wait here, written together with what they tell of, until a relay has
+//! handed them to the broker.
+
+use std::collections::{HashSet, VecDeque};
+
+use async_trait::async_trait;
+use core_kernel::{
+    EventId, EventPublisher, OrderId, Outbox, OutboxBacklog, OutboxMessage, RelayError,
+    RelayReport, RequestContext,
+};
+use core_orders::{HistoryEntry, OrderEvent, StoreError};
+use uuid::Uuid;
+
+use crate::MemoryStore;
+
+/// The events that wait, and what is known of the others.
+#[derive(Default)]
+pub(crate) struct Queue {
+    /// In the order in which they happened.
+    waiting: VecDeque<OutboxMessage>,
+    /// The subjects (orders) of which a relay is publishing an event.
+    claimed: HashSet<Uuid>,
+    /// The ids of all events there ever were: published or not, an id is taken for good.
+    ids: HashSet<EventId>,
+}
+
+impl Queue {
+    /// Adds all of them, or none when an id is taken.
+    pub(crate) fn add(&mut self, messages: Vec<OutboxMessage>) -> Result<(), StoreError> {
+        let ids: HashSet<EventId> = messages.iter().map(|message| message.event_id).collect();
+        if ids.len() < messages.len() || !self.ids.is_disjoint(&ids) {
+            return Err(StoreError::Broken("an event's id is taken".into()));
+        }
+        self.ids.extend(ids);
+        self.waiting.extend(messages);
+        Ok(())
+    }
+
+    fn remove(&mut self, published: &HashSet<EventId>) {
+        self.waiting
+            .retain(|message| !published.contains(&message.event_id));
+    }
+}
+
+/// The events of one decision as they will be published. Their trace is that of the request, so
+/// that whoever reads them can be found in the same trace.
+pub(crate) fn messages(
+    order: OrderId,
+    entry: &HistoryEntry,
+    events: &[OrderEvent],
+    context: &RequestContext,
+) -> Result<Vec<OutboxMessage>, StoreError> {
+    let message = |event: &OrderEvent| {
+        let payload = event.to_json();
+        Ok(OutboxMessage {
+            event_id: event.id(),
+            subject: order.0,
+            event_type: event.event_type().to_owned(),
+            routing_key: event.routing_key().to_owned(),
+            payload: payload.map_err(|error| StoreError::Broken(error.into()))?,
+            traceparent: context.trace.traceparent(),
+            tracestate: context.trace.tracestate().map(str::to_owned),
+            occurred_at: entry.at.as_second(),
+        })
+    };
+    events.iter().map(message).collect()
+}
+
+/// Events that one relay is publishing. However its pass ends (published, failed, or dropped in
+/// the middle), dropping this gives their subjects back.
+struct Claim<'a> {
+    store: &'a MemoryStore,
+    messages: Vec<OutboxMessage>,
+}
+
+impl MemoryStore {
+    /// Claims the first event of each subject that no relay holds. As long as it is neither
+    /// published nor given back, the later events of its subject are not claimed by anyone: that
+    /// is what keeps them in order, and keeps two relays from publishing the same event.
+    fn claim(&self, limit: u32) -> Claim<'_> {
+        let mut state = self.state();
+        let Queue {
+            waiting, claimed, ..
+        } = &mut state.queue;
+        let messages = waiting
+            .iter()
+            .filter(|message| claimed.insert(message.subject))
+            .take(limit as usize)
+            .cloned()
+            .collect();
+        Claim {
+            store: self,
+            messages,
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut state = self.store.state();
+        for message in &self.messages {
+            state.queue.claimed.remove(&message.subject);
+        }
+    }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn relay(
+        &self,
+        publisher: &dyn EventPublisher,
+        limit: u32,
+    ) -> Result<RelayReport, RelayError> {
+        let claim = self.claim(limit);
+        if claim.messages.is_empty() {
+            return Ok(RelayReport::default());
+        }
+        // The lock is free while the broker works. An error here leaves every event where it is.
+        let taken = publisher.publish(&claim.messages).await?;
+        // Only what the broker took leaves the outbox; the rest is sent again, and so is what it
+        // took without our knowing, from a pass that was dropped: at least once, never not at all.
+        let answers = claim.messages.iter().zip(taken);
+        let published: HashSet<EventId> = answers
+            .filter_map(|(message, taken)| taken.then_some(message.event_id))
+            .collect();
+        self.state().queue.remove(&published);
+        Ok(RelayReport {
+            published: published.len(),
+            refused: claim.messages.len() - published.len(),
+        })
+    }
+
+    async fn backlog(&self) -> Result<OutboxBacklog, RelayError> {
+        let state = self.state();
+        let waiting = &state.queue.waiting;
+        let oldest = waiting.iter().map(|message| message.occurred_at).min();
+        let age = oldest.map_or(0, |at| self.clock.now().as_second() - at);
+        Ok(OutboxBacklog {
+            waiting: waiting.len() as u64,
+            oldest_seconds: age.max(0) as f64,
+        })
+    }
+}
