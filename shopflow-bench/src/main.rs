@@ -1,5 +1,5 @@
-//! Load on a whole ShopFlow: PostgreSQL, RabbitMQ, the three services and stand-ins for SES and
-//! Twilio, all on this machine, at a fixed rate of orders.
+//! Load on a whole ShopFlow, all on this machine, at a fixed rate of orders: PostgreSQL, RabbitMQ,
+//! the three services and stand-ins for SES and Twilio; or, with `--embedded`, `shopflow dev`.
 //!
 //! The load is open: each request has a time at which it is due, and its latency counts from then,
 //! so a slow answer cannot hide the wait of those behind it.
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use shopflow_testkit::{Backend, Client, Service, Stack, wait_until};
 use sqlx::{Connection, PgConnection};
@@ -28,6 +29,9 @@ struct Options {
     /// For how many seconds
     #[arg(long, default_value_t = 300)]
     seconds: u32,
+    /// Measure `shopflow dev` instead of the services on servers
+    #[arg(long)]
+    embedded: bool,
     /// Customers who order in turn
     #[arg(long, default_value_t = 10)]
     customers: usize,
@@ -36,6 +40,7 @@ struct Options {
 /// What one order's three requests took, and when the order was answered.
 struct Sample {
     number: Option<String>,
+    placed_at: Option<Timestamp>,
     answered: Instant,
     create: Duration,
     list: Duration,
@@ -46,14 +51,18 @@ struct Sample {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
-    let stack = Stack::start(Backend::Servers, &options.program, |_| ()).await;
+    let backend = match options.embedded {
+        true => Backend::Embedded,
+        false => Backend::Servers,
+    };
+    let stack = Stack::start(backend, &options.program, |_| ()).await;
     let customers = customers(&stack, options.customers).await;
     let idle = Service::ALL.map(|service| resident(&stack, service));
     let samples = load(&stack, &customers, &options).await;
     let count = samples.len();
     let patience = Duration::from_secs(60);
     wait_until("every mail is sent", patience, async || {
-        stack.servers().ses.sent().len() >= count
+        stack.mails().await.len() >= count
     })
     .await;
     report(&stack, &samples, idle, &options).await;
@@ -110,8 +119,10 @@ async fn one(due: Instant, auth: Client, orders: Client) -> Sample {
         (listed.status, 200),
         (valid.status, 200),
     ];
+    let order = placed.json();
     Sample {
-        number: placed.json()["id"].as_str().map(|id| id[..8].to_owned()),
+        number: order["id"].as_str().map(|id| id[..8].to_owned()),
+        placed_at: time(&order["created_at"]),
         answered,
         create,
         list,
@@ -139,8 +150,16 @@ async fn report(stack: &Stack, samples: &[Sample], idle: [u64; 3], options: &Opt
     row("POST /orders", of(|sample| sample.create));
     row("GET /orders", of(|sample| sample.list));
     row("POST /auth/validate", of(|sample| sample.validate));
-    row("placed to broker confirm", confirm_latencies(stack).await);
-    row("answered to mail at SES", mail_latencies(stack, samples));
+    match stack.backend() {
+        Backend::Servers => {
+            row("placed to broker confirm", confirm_latencies(stack).await);
+            row("answered to mail at SES", mail_latencies(stack, samples));
+        }
+        Backend::Embedded => row(
+            "placed to mail in inbox",
+            inbox_latencies(stack, samples).await,
+        ),
+    }
     println!("\n{:<28}{:>9}{:>9}", "resident MiB", "idle", "load");
     for (service, idle) in Service::ALL.into_iter().zip(idle) {
         println!(
@@ -199,6 +218,32 @@ fn mail_latencies(stack: &Stack, samples: &[Sample]) -> Vec<Duration> {
             Some(at.saturating_duration_since(sample.answered))
         })
         .collect()
+}
+
+/// From the time that the order bears to the time that its mail bears.
+async fn inbox_latencies(stack: &Stack, samples: &[Sample]) -> Vec<Duration> {
+    let path = "/inbox/messages?channel=email&limit=10000";
+    let messages = stack.notify.get(path).await.json();
+    let messages = messages["data"].as_array().into_iter().flatten();
+    let arrived: HashMap<&str, Timestamp> = messages
+        .filter_map(|mail| {
+            Some((
+                mail["order_id"].as_str()?.get(..8)?,
+                time(&mail["created_at"])?,
+            ))
+        })
+        .collect();
+    samples
+        .iter()
+        .filter_map(|sample| {
+            let at = arrived.get(sample.number.as_deref()?)?;
+            at.duration_since(sample.placed_at?).try_into().ok()
+        })
+        .collect()
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
 }
 
 /// Resident memory of a service in MiB.

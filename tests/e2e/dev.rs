@@ -335,7 +335,8 @@ async fn a_reset_asks_first_and_then_forgets_everything() {
     let _process = dev.start(&["--reset", "--yes"]).await;
     assert_ne!(dev.told()["admin"], before["admin"]);
     let token = dev.login("admin").await;
-    let all = dev.client(1).with_token(&token).get("/orders?user_id=all");
+    let admin = dev.client(1).with_token(&token);
+    let all = admin.get("/orders?user_id=all");
     assert_eq!(all.await.json()["pagination"]["total_items"], 0);
     assert!(bystander.exists(), "what is not ours stays");
 }

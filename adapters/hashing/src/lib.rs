@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     fn hasher(max_wait: Duration) -> BlockingHasher {
-        let crypto = PasswordCrypto::new(ScryptParams::default()).unwrap();
+        let crypto = PasswordCrypto::new(ScryptParams::default());
         BlockingHasher::new(crypto, 1, max_wait)
     }
 

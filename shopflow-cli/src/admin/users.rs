@@ -113,6 +113,6 @@ fn password() -> Result<Password, Failure> {
 }
 
 fn hasher(params: ScryptParams) -> anyhow::Result<BlockingHasher> {
-    let crypto = PasswordCrypto::new(params)?;
+    let crypto = PasswordCrypto::new(params);
     Ok(BlockingHasher::new(crypto, 1, Duration::from_secs(60)))
 }

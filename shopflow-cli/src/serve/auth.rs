@@ -54,7 +54,7 @@ pub(crate) fn accounts(
     users: Arc<dyn UserStore>,
     policy: PolicyConfig,
 ) -> anyhow::Result<Accounts> {
-    let crypto = PasswordCrypto::new(policy.scrypt).context("no password hashing")?;
+    let crypto = PasswordCrypto::new(policy.scrypt);
     let parallel = parallel_hashes(policy.scrypt);
     let hasher = BlockingHasher::new(crypto, parallel, policy.hash_max_wait);
     Ok(Accounts::new(

@@ -5,6 +5,7 @@
 //! Helpers panic with a clear message instead of returning errors, unless a test may want to see
 //! the error. A server that cannot be had is a failed test, never a skipped one.
 
+mod browser;
 mod client;
 mod database;
 mod env;
@@ -17,6 +18,7 @@ mod stack;
 mod url;
 mod wait;
 
+pub use browser::{Browser, testid};
 pub use client::{Client, Response};
 pub use database::Database;
 pub use fakes::{
