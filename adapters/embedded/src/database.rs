@@ -31,6 +31,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for another process that is writing to the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Of each connection, in SQLite's words for 512 KiB. The system caches the file as well.
+const CACHE: &str = "-512";
+
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -73,6 +76,7 @@ impl Database {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
+            .pragma("cache_size", CACHE)
             .foreign_keys(true);
         let writer = pool(1)
             .connect_with(options.clone())

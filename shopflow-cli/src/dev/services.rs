@@ -28,6 +28,9 @@ use crate::lifecycle::Lifecycle;
 use crate::serve::relay::{Relay, RelayWake};
 use crate::serve::{auth, server};
 
+/// Each takes 16 MiB, which the allocator is slow to give back; a laptop has other uses for them.
+const PARALLEL_HASHES: usize = 1;
+
 const FROM: &str = "ShopFlow <noreply@shopflow.local>";
 
 /// Ready once the first start's accounts are made.
@@ -133,7 +136,8 @@ impl Services {
         ops: Vec<Ops>,
         grace: Duration,
     ) -> anyhow::Result<(impl Future<Output = ()> + Send + 'static, SetUp)> {
-        let accounts = auth::accounts(Arc::new(self.database.users()), self.policy)?;
+        let users = Arc::new(self.database.users());
+        let accounts = auth::accounts(users, self.policy, PARALLEL_HASHES);
         let auth_api = self.auth(accounts.clone())?;
         let orders_api = self.orders(lifecycle)?;
         let notify_api = self.notify(lifecycle)?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use async_trait::async_trait;
 use core_auth::{
     Accounts, Auth, AuthSettings, Keyring, PasswordCrypto, ScryptParams, SessionStore, UserStore,
@@ -34,7 +33,7 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let database = Database::open(&config.http, "shopflow auth")?;
     let users = Arc::new(PgUserStore::new(database.pool.clone()));
     let sessions = Arc::new(PgSessionStore::new(database.pool.clone()));
-    let accounts = accounts(users, config.policy)?;
+    let accounts = accounts(users, config.policy, parallel_hashes(config.policy.scrypt));
     let auth = auth(accounts, sessions, config.keys, config.policy);
     let needs = Needs(database.clone());
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
@@ -49,19 +48,15 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     .await
 }
 
-/// The use cases of accounts on this store.
+/// The use cases of accounts on this store, with at most `parallel` hashes at once.
 pub(crate) fn accounts(
     users: Arc<dyn UserStore>,
     policy: PolicyConfig,
-) -> anyhow::Result<Accounts> {
+    parallel: usize,
+) -> Accounts {
     let crypto = PasswordCrypto::new(policy.scrypt);
-    let parallel = parallel_hashes(policy.scrypt);
     let hasher = BlockingHasher::new(crypto, parallel, policy.hash_max_wait);
-    Ok(Accounts::new(
-        users,
-        Arc::new(hasher),
-        Arc::new(SystemClock),
-    ))
+    Accounts::new(users, Arc::new(hasher), Arc::new(SystemClock))
 }
 
 /// All use cases of the service.
