@@ -1,10 +1,13 @@
 //! The use cases. HTTP and the command line both call these, so each exists once.
 
+mod account;
+
 use std::sync::Arc;
 
-use core_kernel::{Caller, Clock, SessionId, TokenId, UserId};
+use core_kernel::{Caller, Clock, RequestContext, SessionId, TokenId, UserId};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::change::{AuditEntry, Doing};
 use crate::password::{Password, PasswordHash, Verdict};
 use crate::ports::{HashError, PasswordHasher, SessionStore, StoreError, UserStore};
 use crate::session::{NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash};
@@ -12,6 +15,8 @@ use crate::token::{
     AccessClaims, Bearer, Keyring, RefreshClaims, SignError, TokenError, TokenPair,
 };
 use crate::user::{Account, Email, Identity, Registration, User, UserRole};
+
+pub use account::{ChangeError, PasswordChangeError};
 
 /// Why an account was not made.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +128,12 @@ impl Accounts {
     ///
     /// # Errors
     /// `EmailTaken`, or what failed.
-    pub async fn register(&self, new: Registration, role: UserRole) -> Result<User, RegisterError> {
+    pub async fn register(
+        &self,
+        new: Registration,
+        role: UserRole,
+        by: &Doing<'_>,
+    ) -> Result<User, RegisterError> {
         // The hash comes first, so that a taken address costs as much as a free one.
         let password_hash = self.hasher.hash(new.password).await?;
         let now = self.clock.now();
@@ -137,12 +147,17 @@ impl Accounts {
             is_active: true,
             created_at: now,
             updated_at: now,
+            tokens_from: None,
         };
         let account = Account {
             user,
             password_hash,
         };
-        match self.users.insert(&account).await {
+        let entry = AuditEntry {
+            to: Some(role.role().as_str().to_owned()),
+            ..by.entry(account.user.id, "created")
+        };
+        match self.users.insert(&account, &[entry]).await {
             Ok(()) => {
                 tracing::info!(user_id = %account.user.id, role = role.role().as_str(), "account made");
                 Ok(account.user)
@@ -183,8 +198,18 @@ impl Auth {
     ///
     /// # Errors
     /// Those of [`Accounts::register`].
-    pub async fn register(&self, new: Registration) -> Result<User, RegisterError> {
-        self.accounts.register(new, UserRole::Customer).await
+    pub async fn register(
+        &self,
+        new: Registration,
+        context: &RequestContext,
+    ) -> Result<User, RegisterError> {
+        let by = Doing {
+            actor_id: "anonymous".to_owned(),
+            actor_role: "anonymous",
+            at: self.accounts.clock.now(),
+            context,
+        };
+        self.accounts.register(new, UserRole::Customer, &by).await
     }
 
     /// Begins a session for the owner of these credentials.
@@ -282,6 +307,7 @@ impl Auth {
                 return Ok(Identity {
                     caller,
                     email: None,
+                    session: None,
                 });
             }
             Bearer::User(claims) => claims,
@@ -299,10 +325,49 @@ impl Auth {
         if state.user.role.role() != claims.role {
             return Err(TokenError("role changed").into());
         }
+        if !state.user.counts_token_of(claims.jti.issued_ms()) {
+            return Err(TokenError("issued before a change of the account").into());
+        }
         Ok(Identity {
             caller: state.user.caller(),
             email: Some(state.user.email),
+            session: Some(claims.sid),
         })
+    }
+
+    /// Ends the session that a token belongs to; nothing for a service.
+    ///
+    /// # Errors
+    /// What failed.
+    pub async fn logout(&self, who: &Identity) -> Result<(), StoreError> {
+        let Some(session) = who.session else {
+            return Ok(());
+        };
+        let at = self.accounts.clock.now();
+        self.sessions.end(session, "logged out", at).await?;
+        tracing::info!(session_id = %session, "session ended");
+        Ok(())
+    }
+
+    /// Ends all sessions of the caller; nothing for a service.
+    ///
+    /// # Errors
+    /// What failed.
+    pub async fn logout_all(
+        &self,
+        who: &Identity,
+        context: &RequestContext,
+    ) -> Result<(), StoreError> {
+        let Some(user) = who.caller.user_id() else {
+            return Ok(());
+        };
+        let doing = Doing::by(&who.caller, self.accounts.clock.now(), context);
+        let entry = doing.entry(user, "sessions_ended");
+        self.sessions
+            .end_all(user, "logged out everywhere", doing.at, &[entry])
+            .await?;
+        tracing::info!(user_id = %user, "all sessions ended");
+        Ok(())
     }
 
     /// A profile: one's own, or anyone's for admins and services (PRD §4.1).

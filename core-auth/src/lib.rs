@@ -4,6 +4,7 @@
 //! HMAC) is here as plain functions; an adapter runs the slow part off the async threads.
 
 mod app;
+mod change;
 mod password;
 mod ports;
 mod session;
@@ -13,13 +14,14 @@ mod token;
 mod user;
 
 pub use app::{
-    Accounts, Auth, AuthSettings, LoginError, ProfileError, RefreshError, RegisterError,
-    ValidateError,
+    Accounts, Auth, AuthSettings, ChangeError, LoginError, PasswordChangeError, ProfileError,
+    RefreshError, RegisterError, ValidateError,
 };
+pub use change::{AuditEntry, Doing, Ending, Patch, UserChange};
 pub use password::{
     Password, PasswordCrypto, PasswordHash, ScryptParams, ScryptParamsError, UnusableHash, Verdict,
 };
-pub use ports::{HashError, PasswordHasher, SessionStore, StoreError, UserStore};
+pub use ports::{HashError, PasswordHasher, SessionStore, StoreError, UserFilter, UserStore};
 #[cfg(feature = "testing")]
 pub use ports::{MockPasswordHasher, MockSessionStore, MockUserStore};
 pub use session::{

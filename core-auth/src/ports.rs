@@ -1,11 +1,13 @@
 //! What this core needs from outside.
 
 use async_trait::async_trait;
-use core_kernel::{BoxError, SessionId, UserId};
+use core_kernel::{BoxError, Page, PageRequest, SessionId, UserId};
+use jiff::Timestamp;
 
+use crate::change::{AuditEntry, UserChange};
 use crate::password::{Password, PasswordHash, Verdict};
 use crate::session::{AccessState, NewSession, Rotation, RotationOutcome};
-use crate::user::{Account, Email, User};
+use crate::user::{Account, Email, User, UserRole};
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,9 @@ pub enum StoreError {
     /// Another account has this address; nothing was written.
     #[error("the email is taken")]
     EmailTaken,
+    /// The account was changed by another meanwhile; nothing was written.
+    #[error("the account was changed by another")]
+    Conflict,
     /// The store does not answer; it may be tried again later (503).
     #[error("the user store does not answer")]
     Unavailable(#[source] BoxError),
@@ -21,7 +26,18 @@ pub enum StoreError {
     Broken(#[source] BoxError),
 }
 
-/// Keeps accounts.
+/// Which users a list holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserFilter {
+    /// With exactly this address.
+    pub email: Option<Email>,
+    /// With this role.
+    pub role: Option<UserRole>,
+    /// Active, or not.
+    pub is_active: Option<bool>,
+}
+
+/// Keeps accounts, and the audit of what was done with them.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait UserStore: Send + Sync {
@@ -31,11 +47,28 @@ pub trait UserStore: Send + Sync {
     /// The account with this address, or `None`.
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError>;
 
-    /// Adds an account.
+    /// The account with this id, or `None`.
+    async fn account(&self, id: UserId) -> Result<Option<Account>, StoreError>;
+
+    /// One page of the users that pass the filter, newest first.
+    async fn list(&self, filter: &UserFilter, page: PageRequest) -> Result<Page<User>, StoreError>;
+
+    /// One page of what was done with an account, newest first.
+    async fn audit(&self, id: UserId, page: PageRequest) -> Result<Page<AuditEntry>, StoreError>;
+
+    /// Adds an account and its audit entries: all or nothing.
     ///
     /// # Errors
     /// `EmailTaken`, however close the race.
-    async fn insert(&self, account: &Account) -> Result<(), StoreError>;
+    async fn insert(&self, account: &Account, audit: &[AuditEntry]) -> Result<(), StoreError>;
+
+    /// Replaces a user, ends sessions and adds audit entries: all or nothing. The address never
+    /// changes; the password only if the change has another.
+    ///
+    /// # Errors
+    /// `Conflict` if the user has changed since `change.before`, or is not there; nothing is
+    /// written.
+    async fn commit(&self, change: &UserChange) -> Result<(), StoreError>;
 
     /// Puts a new hash of the same password in the place of `old`. Does nothing when the hash is
     /// no longer `old`: then the password was changed meanwhile.
@@ -58,6 +91,18 @@ pub trait SessionStore: Send + Sync {
     /// [`Rotation::check_use`]. A token used again ends the session in the same transaction; of
     /// several calls with one token at once, exactly one is the first.
     async fn rotate(&self, rotation: &Rotation) -> Result<RotationOutcome, StoreError>;
+
+    /// Ends a session; one that had ended stays as it was.
+    async fn end(&self, id: SessionId, reason: &str, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Ends all sessions of a user, and adds the audit entries, in one transaction.
+    async fn end_all(
+        &self,
+        user: UserId,
+        reason: &'static str,
+        at: Timestamp,
+        audit: &[AuditEntry],
+    ) -> Result<(), StoreError>;
 
     /// What decides whether access tokens of a session still count; `None` for an unknown one.
     async fn access(&self, id: SessionId) -> Result<Option<AccessState>, StoreError>;

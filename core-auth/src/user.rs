@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use core_kernel::{Caller, Role, Text, UserId, Violation};
+use core_kernel::{Caller, Role, SessionId, Text, UserId, Violation};
 use email_address::{EmailAddress, Options};
 use jiff::Timestamp;
 
@@ -172,6 +172,8 @@ pub struct User {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// Access tokens issued up to then do not count any more, if any were ever revoked so.
+    pub tokens_from: Option<Timestamp>,
 }
 
 impl User {
@@ -216,6 +218,8 @@ pub struct Identity {
     pub caller: Caller,
     /// A user's address; `None` for a service.
     pub email: Option<Email>,
+    /// The session of a user's token; `None` for a service.
+    pub session: Option<SessionId>,
 }
 
 #[cfg(test)]

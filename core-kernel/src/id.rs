@@ -83,6 +83,17 @@ id!(
     now_v7
 );
 
+impl TokenId {
+    /// When the token was made, in milliseconds since 1970, as its id tells; 0 if it does not.
+    #[must_use]
+    pub fn issued_ms(&self) -> u64 {
+        let made = self.0.get_timestamp().map(|made| made.to_unix());
+        made.map_or(0, |(seconds, nanos)| {
+            seconds.saturating_mul(1000) + u64::from(nanos / 1_000_000)
+        })
+    }
+}
+
 impl OrderId {
     /// The number by which people know the order: the first eight hex digits, as in `#b2c3d4e5`.
     #[must_use]

@@ -15,6 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use shopflow_amqp::Backoff;
 use shopflow_embedded::{Database, OpenError};
 use tokio::net::TcpListener;
 
@@ -90,7 +91,13 @@ async fn serve(config: DevConfig, folder: Folder) -> anyhow::Result<()> {
     let (shown, seed) = (folder.path().to_owned(), config.seed);
     lifecycle.spawn("set-up", async move {
         let work = async {
-            set_up.run(&people).await?;
+            // A login may have the turn to hash, or another program the file: both pass.
+            let mut backoff = Backoff::default();
+            while let Err(error) = set_up.run(&people).await {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "accounts not made; trying again");
+                backoff.pause().await;
+            }
             people.save(&folder, &urls)?;
             welcome::show(folder.path(), &people, &urls);
             match seed {

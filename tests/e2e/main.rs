@@ -24,6 +24,7 @@ mod notifications;
 mod operations;
 mod orders;
 mod outages;
+mod sessions;
 mod walk;
 mod wire;
 mod world;

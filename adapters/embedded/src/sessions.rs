@@ -2,15 +2,16 @@
 
 use async_trait::async_trait;
 use core_auth::{
-    AccessState, NewSession, Refusal, Rotation, RotationOutcome, SessionStore, StoreError,
-    StoredRefresh, User,
+    AccessState, AuditEntry, Ending, NewSession, Refusal, Rotation, RotationOutcome, SessionStore,
+    StoreError, StoredRefresh, User,
 };
-use core_kernel::SessionId;
+use core_kernel::{SessionId, UserId};
+use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
 
 use crate::database::Database;
 use crate::error::auth_error;
-use crate::users::UserRow;
+use crate::users::{UserRow, end_sessions, log};
 use crate::value::Micros;
 
 const START: &str = "INSERT INTO sessions (id, user_id, created_at) VALUES (?1, ?2, ?3)";
@@ -20,13 +21,13 @@ const ISSUE: &str = "
 
 const ACCESS: &str = "
     SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
-           u.updated_at, s.ended_at IS NOT NULL AS ended
+           u.updated_at, u.tokens_from, s.ended_at IS NOT NULL AS ended
     FROM sessions s JOIN users u ON u.id = s.user_id
     WHERE s.id = ?1";
 
 const FIND_TOKEN: &str = "
     SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
-           u.updated_at, s.ended_at IS NOT NULL AS ended, t.used_at
+           u.updated_at, u.tokens_from, s.ended_at IS NOT NULL AS ended, t.used_at
     FROM refresh_tokens t
     JOIN sessions s ON s.id = t.session_id
     JOIN users u ON u.id = s.user_id
@@ -84,6 +85,21 @@ impl SqliteSessionStore {
     }
 }
 
+async fn end(
+    connection: &mut SqliteConnection,
+    id: SessionId,
+    reason: &str,
+    at: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(END)
+        .bind(id.0)
+        .bind(Micros(at))
+        .bind(reason.to_owned())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
 /// What a token that is known leads to, written but not committed.
 async fn exchange(
     connection: &mut SqliteConnection,
@@ -101,12 +117,8 @@ async fn exchange(
             Ok(Ok(()))
         }
         Err(refusal) => {
-            sqlx::query(END)
-                .bind(rotation.session_id.0)
-                .bind(Micros(rotation.at))
-                .bind("refresh token reused")
-                .execute(connection)
-                .await?;
+            let reason = "refresh token reused";
+            end(connection, rotation.session_id, reason, rotation.at).await?;
             Ok(Err(refusal))
         }
     }
@@ -145,6 +157,33 @@ impl SessionStore for SqliteSessionStore {
             Ok(()) => RotationOutcome::Rotated(Box::new(user)),
             Err(refusal) => RotationOutcome::Refused(refusal),
         })
+    }
+
+    async fn end(&self, id: SessionId, reason: &str, at: Timestamp) -> Result<(), StoreError> {
+        let mut transaction = self.0.write().await.map_err(auth_error)?;
+        end(&mut transaction, id, reason, at)
+            .await
+            .map_err(auth_error)?;
+        transaction.commit().await.map_err(auth_error)
+    }
+
+    async fn end_all(
+        &self,
+        user: UserId,
+        reason: &'static str,
+        at: Timestamp,
+        audit: &[AuditEntry],
+    ) -> Result<(), StoreError> {
+        let ending = Ending {
+            reason,
+            except: None,
+        };
+        let mut transaction = self.0.write().await.map_err(auth_error)?;
+        end_sessions(&mut transaction, user, ending, at)
+            .await
+            .map_err(auth_error)?;
+        log(&mut transaction, audit).await.map_err(auth_error)?;
+        transaction.commit().await.map_err(auth_error)
     }
 
     async fn access(&self, id: SessionId) -> Result<Option<AccessState>, StoreError> {

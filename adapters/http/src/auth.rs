@@ -1,6 +1,7 @@
 //! The auth service (PRD §4.1).
 
 mod dto;
+mod users;
 
 use async_trait::async_trait;
 use core_auth::{
@@ -18,6 +19,16 @@ use crate::reply::{self, Reply};
 use crate::request::Inbound;
 use dto::{Profile, Registered, Tokens, Validated};
 
+/// What is only posted to, right below `/auth`.
+const POSTED: [&str; 6] = [
+    "register",
+    "login",
+    "refresh",
+    "validate",
+    "logout",
+    "logout-all",
+];
+
 /// The REST side of [`Auth`].
 #[derive(Clone)]
 pub struct AuthApi {
@@ -34,22 +45,43 @@ impl Api for AuthApi {
             (&Method::POST, ["auth", "login"]) => self.login(request).await,
             (&Method::POST, ["auth", "refresh"]) => self.refresh(request).await,
             (&Method::POST, ["auth", "validate"]) => self.validate(request).await,
+            (&Method::POST, ["auth", "logout"]) => self.logout(request).await,
+            (&Method::POST, ["auth", "logout-all"]) => self.logout_all(request).await,
+            (&Method::GET, ["auth", "users"]) => self.users(request).await,
             (&Method::GET, ["auth", "users", id]) => self.profile(request, id).await,
-            (_, ["auth", "register" | "login" | "refresh" | "validate"]) => {
+            (&Method::PATCH, ["auth", "users", id]) => self.update(request, id).await,
+            (&Method::DELETE, ["auth", "users", id]) => self.deactivate(request, id).await,
+            (&Method::POST, ["auth", "users", id, "password"]) => {
+                self.change_password(request, id).await
+            }
+            (&Method::GET, ["auth", "users", id, "audit"]) => self.audit(request, id).await,
+            (_, ["auth", "users"] | ["auth", "users", _, "audit"]) => {
+                Err(ApiError::method_not_allowed("GET, HEAD"))
+            }
+            (_, ["auth", "users", _]) => {
+                Err(ApiError::method_not_allowed("GET, HEAD, PATCH, DELETE"))
+            }
+            (_, ["auth", "users", _, "password"]) => Err(ApiError::method_not_allowed("POST")),
+            (_, ["auth", word]) if POSTED.contains(word) => {
                 Err(ApiError::method_not_allowed("POST"))
             }
-            (_, ["auth", "users", _]) => Err(ApiError::method_not_allowed("GET, HEAD")),
             _ => Err(ApiError::unknown_path()),
         }
     }
 
     fn route(&self, path: &str) -> Option<&'static str> {
-        match path {
-            "/auth/register" => Some("/auth/register"),
-            "/auth/login" => Some("/auth/login"),
-            "/auth/refresh" => Some("/auth/refresh"),
-            "/auth/validate" => Some("/auth/validate"),
-            _ if path.starts_with("/auth/users/") => Some("/auth/users/{id}"),
+        let segments: Vec<&str> = path.split('/').skip(1).collect();
+        match segments.as_slice() {
+            ["auth", "register"] => Some("/auth/register"),
+            ["auth", "login"] => Some("/auth/login"),
+            ["auth", "refresh"] => Some("/auth/refresh"),
+            ["auth", "validate"] => Some("/auth/validate"),
+            ["auth", "logout"] => Some("/auth/logout"),
+            ["auth", "logout-all"] => Some("/auth/logout-all"),
+            ["auth", "users"] => Some("/auth/users"),
+            ["auth", "users", _] => Some("/auth/users/{id}"),
+            ["auth", "users", _, "password"] => Some("/auth/users/{id}/password"),
+            ["auth", "users", _, "audit"] => Some("/auth/users/{id}/audit"),
             _ => None,
         }
     }
@@ -65,7 +97,7 @@ impl AuthApi {
     async fn register(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
         let body = request.json_body().await?;
         let registration = dto::registration(&fields::object(&body)?)?;
-        let user = self.auth.register(registration).await?;
+        let user = self.auth.register(registration, &request.context).await?;
         reply::json(StatusCode::CREATED, &Registered::from(&user))
     }
 
@@ -122,7 +154,8 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::EmailTaken => Self::email_taken(),
-            StoreError::Unavailable(_) => Self::unavailable(error.into()),
+            // So many change one account at once that this one did not get its turn.
+            StoreError::Conflict | StoreError::Unavailable(_) => Self::unavailable(error.into()),
             StoreError::Broken(_) => Self::internal(error.into()),
         }
     }

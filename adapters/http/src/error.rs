@@ -150,6 +150,15 @@ impl ApiError {
         Self::unauthorized("invalid_credentials", "The email or the password is wrong.")
     }
 
+    /// 403: the current password that came with a new one is wrong.
+    pub(crate) fn wrong_password() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "invalid_credentials",
+            "The current password is wrong.",
+        )
+    }
+
     /// 403: the right password of a deactivated account.
     pub(crate) fn account_deactivated() -> Self {
         Self::new(

@@ -55,6 +55,14 @@ impl<'a> Value<'a> {
         serde_json::from_str(self.raw.get()).map_err(|_| wrong_type("a string"))
     }
 
+    pub(crate) fn boolean(&self) -> Result<bool, Violation> {
+        serde_json::from_str(self.raw.get()).map_err(|_| wrong_type("true or false"))
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        self.raw.get() == "null"
+    }
+
     /// A whole number by its value: `2`, and `2.0` too.
     pub(crate) fn integer(&self) -> Result<i64, Violation> {
         let text = self.raw.get();
@@ -119,6 +127,25 @@ impl<'a> Object<'a> {
             raw,
             pointer: self.at(name),
         })
+    }
+
+    /// Whether the field is there, `null` or not.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.fields.contains_key(name)
+    }
+
+    /// What `read` makes of a field that may be absent, but is read even if it is `null`; its fault
+    /// is added to `faults`.
+    pub(crate) fn given<T>(
+        &self,
+        faults: &mut Faults,
+        name: &str,
+        read: impl FnOnce(&Value<'a>) -> Result<T, Violation>,
+    ) -> Option<T> {
+        let raw = *self.fields.get(name)?;
+        let pointer = self.at(name);
+        let value = Value { raw, pointer };
+        faults.take(value.pointer(), read(&value))
     }
 
     fn at(&self, name: &str) -> String {

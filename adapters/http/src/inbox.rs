@@ -134,7 +134,7 @@ impl InboxApi {
             (&Method::POST, Place::Faults) => self.set_fault(request).await,
             (&Method::DELETE, Place::Faults) => {
                 self.faults.clear();
-                Ok(empty(StatusCode::NO_CONTENT))
+                Ok(reply::empty(StatusCode::NO_CONTENT))
             }
             (&Method::GET, place) => self.read(place, request).await,
             (_, Place::Faults) => Err(ApiError::method_not_allowed("GET, HEAD, POST, DELETE")),
@@ -278,12 +278,6 @@ impl InboxApi {
 
 fn no_mail() -> ApiError {
     ApiError::not_found("There is no mail with this id.")
-}
-
-fn empty(status: StatusCode) -> Reply {
-    let mut reply = Reply::default();
-    *reply.status_mut() = status;
-    reply
 }
 
 fn with_policy(mut reply: Reply, policy: &'static str) -> Reply {

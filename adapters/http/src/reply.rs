@@ -11,6 +11,13 @@ use crate::error::ApiError;
 /// An answer, whole.
 pub type Reply = Response<Full<Bytes>>;
 
+/// An answer without a body.
+pub(crate) fn empty(status: StatusCode) -> Reply {
+    let mut reply = Reply::default();
+    *reply.status_mut() = status;
+    reply
+}
+
 /// An answer with a JSON body.
 ///
 /// # Errors

@@ -2,29 +2,99 @@
 
 use async_trait::async_trait;
 use core_auth::{
-    Account, Email, PasswordHash, PersonName, Phone, StoreError, User, UserRole, UserStore,
+    Account, AuditEntry, Email, PasswordHash, PersonName, Phone, StoreError, User, UserChange,
+    UserFilter, UserRole, UserStore,
 };
-use core_kernel::UserId;
+use core_kernel::{Page, PageRequest, UserId};
 use jiff_sqlx::ToSqlx;
-use sqlx::FromRow;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgArguments, PgPool, PgRow};
+use sqlx::query::Query;
+use sqlx::{FromRow, Postgres, Row, ValueRef};
 use uuid::Uuid;
 
 use crate::error::{Inconsistent, auth_error, broken_unique};
 
 const FIND: &str = "
-    SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at
+    SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
+           tokens_from
     FROM users WHERE id = $1";
 
 const FIND_BY_EMAIL: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
-           password_hash
+           tokens_from, password_hash
     FROM users WHERE email = $1";
 
+const ACCOUNT: &str = "
+    SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
+           tokens_from, password_hash
+    FROM users WHERE id = $1";
+
+// The audit's columns are the last seven parameters of each statement, as arrays.
 const INSERT: &str = "
-    INSERT INTO users (id, email, password_hash, first_name, last_name, phone, role, is_active,
-                       created_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    WITH made AS (
+        INSERT INTO users (id, email, password_hash, first_name, last_name, phone, role, is_active,
+                           created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        RETURNING id
+    )
+    INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role, request_id,
+                            trace_id, at)
+    SELECT made.id, entry.*, $18
+    FROM made, unnest($11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
+                      $17::text[]) AS entry";
+
+// The guard on the last change comes first and locks the row; the rest follows only from a row that
+// it let through.
+const COMMIT: &str = "
+    WITH moved AS (
+        UPDATE users
+        SET first_name = $3, last_name = $4, phone = $5, role = $6, is_active = $7,
+            updated_at = $8, tokens_from = $9, password_hash = coalesce($10, password_hash)
+        WHERE id = $1 AND updated_at = $2
+        RETURNING id
+    ), ended AS (
+        UPDATE sessions s SET ended_at = $11, end_reason = $12
+        FROM moved
+        WHERE s.user_id = moved.id AND s.ended_at IS NULL AND $12 IS NOT NULL
+          AND s.id IS DISTINCT FROM $13
+    ), logged AS (
+        INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role,
+                                request_id, trace_id, at)
+        SELECT moved.id, entry.*, $11
+        FROM moved, unnest($14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
+                           $19::text[], $20::text[]) AS entry
+    )
+    SELECT count(*) FROM moved";
+
+// One page and the total in one round trip; the total comes even when the page is empty. A part of
+// the filter that is NULL lets everything pass; custom plans drop it.
+const LIST: &str = "
+    SELECT counted.total, page.*
+    FROM (SELECT count(*) AS total FROM users
+          WHERE ($1::text IS NULL OR email = $1) AND ($2::text IS NULL OR role = $2)
+            AND ($3::boolean IS NULL OR is_active = $3)) AS counted
+    LEFT JOIN LATERAL (
+        SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
+               tokens_from
+        FROM users
+        WHERE ($1::text IS NULL OR email = $1) AND ($2::text IS NULL OR role = $2)
+          AND ($3::boolean IS NULL OR is_active = $3)
+        ORDER BY created_at DESC, id DESC
+        LIMIT $4 OFFSET $5
+    ) AS page ON true
+    ORDER BY page.created_at DESC, page.id DESC";
+
+const AUDIT: &str = "
+    SELECT counted.total, page.*
+    FROM (SELECT count(*) AS total FROM user_audit WHERE user_id = $1) AS counted
+    LEFT JOIN LATERAL (
+        SELECT id, user_id, action, from_value, to_value, actor_id, actor_role, at, request_id,
+               trace_id
+        FROM user_audit WHERE user_id = $1
+        ORDER BY id DESC
+        LIMIT $2 OFFSET $3
+    ) AS page ON true
+    ORDER BY page.id DESC";
 
 const REPLACE_HASH: &str = "
     UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
@@ -41,6 +111,7 @@ pub(crate) struct UserRow {
     is_active: bool,
     created_at: jiff_sqlx::Timestamp,
     updated_at: jiff_sqlx::Timestamp,
+    tokens_from: Option<jiff_sqlx::Timestamp>,
 }
 
 #[derive(FromRow)]
@@ -72,8 +143,92 @@ impl TryFrom<UserRow> for User {
             is_active: row.is_active,
             created_at: row.created_at.to_jiff(),
             updated_at: row.updated_at.to_jiff(),
+            tokens_from: row.tokens_from.map(jiff_sqlx::Timestamp::to_jiff),
         })
     }
+}
+
+impl TryFrom<AccountRow> for Account {
+    type Error = StoreError;
+
+    fn try_from(row: AccountRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            user: row.user.try_into()?,
+            password_hash: PasswordHash(row.password_hash),
+        })
+    }
+}
+
+/// A line of a list beside the total; without a row when the page is empty.
+struct Line<T> {
+    total: i64,
+    row: Option<T>,
+}
+
+impl<'r, T: FromRow<'r, PgRow>> FromRow<'r, PgRow> for Line<T> {
+    fn from_row(row: &'r PgRow) -> sqlx::Result<Self> {
+        let present = !row.try_get_raw("id")?.is_null();
+        Ok(Self {
+            total: row.try_get("total")?,
+            row: present.then(|| T::from_row(row)).transpose()?,
+        })
+    }
+}
+
+fn page<T, U: TryFrom<T, Error = StoreError>>(lines: Vec<Line<T>>) -> Result<Page<U>, StoreError> {
+    let total = lines.first().map_or(0, |line| line.total.unsigned_abs());
+    let rows = lines.into_iter().filter_map(|line| line.row);
+    let items = rows.map(U::try_from).collect::<Result<_, _>>()?;
+    Ok(Page { items, total })
+}
+
+#[derive(FromRow)]
+struct AuditRow {
+    user_id: Uuid,
+    action: String,
+    from_value: Option<String>,
+    to_value: Option<String>,
+    actor_id: String,
+    actor_role: String,
+    at: jiff_sqlx::Timestamp,
+    request_id: String,
+    trace_id: String,
+}
+
+impl TryFrom<AuditRow> for AuditEntry {
+    type Error = StoreError;
+
+    fn try_from(row: AuditRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            user_id: UserId(row.user_id),
+            action: row.action,
+            from: row.from_value,
+            to: row.to_value,
+            actor_id: row.actor_id,
+            actor_role: row.actor_role,
+            at: row.at.to_jiff(),
+            request_id: row.request_id.into(),
+            trace_id: row.trace_id,
+        })
+    }
+}
+
+/// Binds the seven columns of audit entries.
+pub(crate) fn bind_audit<'q>(
+    query: Query<'q, Postgres, PgArguments>,
+    audit: &[AuditEntry],
+) -> Query<'q, Postgres, PgArguments> {
+    fn column<T>(audit: &[AuditEntry], value: impl Fn(&AuditEntry) -> T) -> Vec<T> {
+        audit.iter().map(value).collect()
+    }
+    query
+        .bind(column(audit, |entry| entry.action.clone()))
+        .bind(column(audit, |entry| entry.from.clone()))
+        .bind(column(audit, |entry| entry.to.clone()))
+        .bind(column(audit, |entry| entry.actor_id.clone()))
+        .bind(column(audit, |entry| entry.actor_role.clone()))
+        .bind(column(audit, |entry| entry.request_id.to_string()))
+        .bind(column(audit, |entry| entry.trace_id.clone()))
 }
 
 /// Accounts in the table `users` (PRD §9.1).
@@ -112,18 +267,54 @@ impl UserStore for PgUserStore {
             .fetch_optional(&self.pool)
             .await
             .map_err(auth_error)?;
-        row.map(|row| {
-            Ok(Account {
-                user: row.user.try_into()?,
-                password_hash: PasswordHash(row.password_hash),
-            })
-        })
-        .transpose()
+        row.map(Account::try_from).transpose()
     }
 
-    async fn insert(&self, account: &Account) -> Result<(), StoreError> {
+    async fn account(&self, id: UserId) -> Result<Option<Account>, StoreError> {
+        sqlx::query_as::<_, AccountRow>(ACCOUNT)
+            .bind(id.0)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(auth_error)?
+            .map(Account::try_from)
+            .transpose()
+    }
+
+    async fn list(
+        &self,
+        filter: &UserFilter,
+        request: PageRequest,
+    ) -> Result<Page<User>, StoreError> {
+        let lines: Vec<Line<UserRow>> = sqlx::query_as(LIST)
+            .bind(filter.email.as_ref().map(Email::as_str))
+            .bind(filter.role.map(|role| role.role().as_str()))
+            .bind(filter.is_active)
+            .bind(i64::from(request.limit))
+            .bind(i64::try_from(request.offset()).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(auth_error)?;
+        page(lines)
+    }
+
+    async fn audit(
+        &self,
+        id: UserId,
+        request: PageRequest,
+    ) -> Result<Page<AuditEntry>, StoreError> {
+        let lines: Vec<Line<AuditRow>> = sqlx::query_as(AUDIT)
+            .bind(id.0)
+            .bind(i64::from(request.limit))
+            .bind(i64::try_from(request.offset()).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(auth_error)?;
+        page(lines)
+    }
+
+    async fn insert(&self, account: &Account, audit: &[AuditEntry]) -> Result<(), StoreError> {
         let user = &account.user;
-        sqlx::query(INSERT)
+        let insert = sqlx::query(INSERT)
             .bind(user.id.0)
             .bind(user.email.as_str())
             .bind(&account.password_hash.0)
@@ -133,7 +324,9 @@ impl UserStore for PgUserStore {
             .bind(user.role.role().as_str())
             .bind(user.is_active)
             .bind(user.created_at.to_sqlx())
-            .bind(user.updated_at.to_sqlx())
+            .bind(user.updated_at.to_sqlx());
+        bind_audit(insert, audit)
+            .bind(user.created_at.to_sqlx())
             .execute(&self.pool)
             .await
             .map(drop)
@@ -141,6 +334,32 @@ impl UserStore for PgUserStore {
                 Some("users_email_key") => StoreError::EmailTaken,
                 _ => auth_error(error),
             })
+    }
+
+    async fn commit(&self, change: &UserChange) -> Result<(), StoreError> {
+        let user = &change.user;
+        let commit = sqlx::query(COMMIT)
+            .bind(user.id.0)
+            .bind(change.before.to_sqlx())
+            .bind(user.first_name.as_str())
+            .bind(user.last_name.as_str())
+            .bind(user.phone.as_ref().map(Phone::as_str))
+            .bind(user.role.role().as_str())
+            .bind(user.is_active)
+            .bind(user.updated_at.to_sqlx())
+            .bind(user.tokens_from.map(ToSqlx::to_sqlx))
+            .bind(change.password_hash.as_ref().map(|hash| hash.0.as_str()))
+            .bind(user.updated_at.to_sqlx())
+            .bind(change.ends.map(|ending| ending.reason))
+            .bind(change.ends.and_then(|ending| ending.except).map(|id| id.0));
+        let row = bind_audit(commit, &change.audit)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(auth_error)?;
+        match row.try_get::<i64, _>(0).map_err(auth_error)? {
+            0 => Err(StoreError::Conflict),
+            _ => Ok(()),
+        }
     }
 
     async fn replace_hash(

@@ -2,14 +2,16 @@
 
 use async_trait::async_trait;
 use core_auth::{
-    AccessState, NewSession, Refusal, Rotation, RotationOutcome, SessionStore, StoreError, User,
+    AccessState, AuditEntry, NewSession, Refusal, Rotation, RotationOutcome, SessionStore,
+    StoreError, User,
 };
-use core_kernel::SessionId;
+use core_kernel::{SessionId, UserId};
+use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::postgres::PgPool;
 use sqlx::{FromRow, PgConnection};
 
-use crate::auth::UserRow;
+use crate::auth::{UserRow, bind_audit};
 use crate::error::auth_error;
 
 const START: &str = "
@@ -21,14 +23,14 @@ const START: &str = "
 
 const ACCESS: &str = "
     SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
-           u.updated_at, s.ended_at IS NOT NULL AS ended
+           u.updated_at, u.tokens_from, s.ended_at IS NOT NULL AS ended
     FROM sessions s JOIN users u ON u.id = s.user_id
     WHERE s.id = $1";
 
 // Session and token are both locked: of racing calls each sees what the one before it made.
 const LOCK_TOKEN: &str = "
     SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
-           u.updated_at, s.ended_at IS NOT NULL AS ended, t.used_at
+           u.updated_at, u.tokens_from, s.ended_at IS NOT NULL AS ended, t.used_at
     FROM refresh_tokens t
     JOIN sessions s ON s.id = t.session_id
     JOIN users u ON u.id = s.user_id
@@ -44,6 +46,16 @@ const USE_TOKEN: &str = "
 
 const END: &str = "
     UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
+
+const END_ALL: &str = "
+    WITH ended AS (
+        UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL
+    )
+    INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role, request_id,
+                            trace_id, at)
+    SELECT $1, entry.*, $2
+    FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                $10::text[]) AS entry";
 
 #[derive(FromRow)]
 struct AccessRow {
@@ -142,6 +154,35 @@ impl SessionStore for PgSessionStore {
         };
         transaction.commit().await.map_err(auth_error)?;
         Ok(outcome)
+    }
+
+    async fn end(&self, id: SessionId, reason: &str, at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(END)
+            .bind(id.0)
+            .bind(at.to_sqlx())
+            .bind(reason)
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(auth_error)
+    }
+
+    async fn end_all(
+        &self,
+        user: UserId,
+        reason: &'static str,
+        at: Timestamp,
+        audit: &[AuditEntry],
+    ) -> Result<(), StoreError> {
+        let end = sqlx::query(END_ALL)
+            .bind(user.0)
+            .bind(at.to_sqlx())
+            .bind(reason);
+        bind_audit(end, audit)
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(auth_error)
     }
 
     async fn access(&self, id: SessionId) -> Result<Option<AccessState>, StoreError> {

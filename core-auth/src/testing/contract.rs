@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use core_kernel::{SessionId, UserId};
+use core_kernel::{Clock, PageRequest, RequestContext, SessionId, SystemClock, UserId};
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 
 use super::{account, refresh_token, session};
+use crate::change::{Doing, Patch, UserChange};
 use crate::password::PasswordHash;
-use crate::ports::{SessionStore, StoreError, UserStore};
+use crate::ports::{SessionStore, StoreError, UserFilter, UserStore};
 use crate::session::{NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh};
-use crate::user::{Account, Email};
+use crate::user::{Account, Email, PersonName, User, UserRole};
 
 /// The stores under test.
 #[derive(Clone)]
@@ -39,6 +40,16 @@ macro_rules! auth_store_contract {
             the_grace_counts_from_the_first_use,
             an_unknown_refresh_token_ends_nothing,
             of_twenty_racing_refreshes_one_is_first,
+            an_ended_session_gives_no_pair_and_stays_ended,
+            all_sessions_of_a_user_end_and_no_other,
+            an_account_is_found_with_its_hash,
+            a_change_is_found_whole_with_its_audit,
+            a_stale_change_is_a_conflict_and_writes_nothing,
+            of_twenty_racing_changes_one_wins,
+            a_change_ends_all_sessions_but_the_one_it_keeps,
+            an_account_is_made_together_with_its_audit,
+            a_list_of_users_holds_only_what_passes_the_filter,
+            pages_of_users_neither_repeat_nor_skip,
         );
     };
     (@tests $fixture:path, $($promise:ident),+ $(,)?) => {$(
@@ -51,7 +62,11 @@ macro_rules! auth_store_contract {
 
 async fn registered(fixture: &Fixture) -> Account {
     let account = account();
-    fixture.users.insert(&account).await.expect("an insert");
+    fixture
+        .users
+        .insert(&account, &[])
+        .await
+        .expect("an insert");
     account
 }
 
@@ -128,7 +143,7 @@ pub async fn an_email_is_taken_once_however_close_the_race(fixture: Fixture) {
             rival
         })
         .collect();
-    let outcomes = join_all(rivals.iter().map(|rival| fixture.users.insert(rival))).await;
+    let outcomes = join_all(rivals.iter().map(|rival| fixture.users.insert(rival, &[]))).await;
     let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     let taken = outcomes
         .iter()
@@ -244,4 +259,239 @@ pub async fn of_twenty_racing_refreshes_one_is_first(fixture: Fixture) {
     let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(won, 1, "{outcomes:?}");
     assert!(has_ended(&fixture, &session).await);
+}
+
+/// What was logged out is not refreshed, and its end is told once.
+pub async fn an_ended_session_gives_no_pair_and_stays_ended(fixture: Fixture) {
+    let (_, session) = begun(&fixture).await;
+    for _ in 0..2 {
+        let ended = fixture.sessions.end(session.id, "logged out", session.at);
+        ended.await.expect("an answer");
+        assert!(has_ended(&fixture, &session).await);
+    }
+    let again = rotation(&session, &session.refresh, 1, 0);
+    assert_eq!(rotate(&fixture, &again).await, Err(Refusal::Ended));
+}
+
+/// A user's sessions end together; others go on.
+pub async fn all_sessions_of_a_user_end_and_no_other(fixture: Fixture) {
+    let (account, first) = begun(&fixture).await;
+    let second = session(account.user.id);
+    fixture.sessions.start(&second).await.expect("a start");
+    let (_, other) = begun(&fixture).await;
+    let context = RequestContext::generate();
+    let doing = Doing::by(&account.user.caller(), first.at, &context);
+    let entry = doing.entry(account.user.id, "sessions_ended");
+    let audit = [entry.clone()];
+    let ended = fixture
+        .sessions
+        .end_all(account.user.id, "logged out", first.at, &audit);
+    ended.await.expect("an answer");
+    assert!(has_ended(&fixture, &first).await && has_ended(&fixture, &second).await);
+    assert!(!has_ended(&fixture, &other).await);
+    let told = fixture
+        .users
+        .audit(account.user.id, PageRequest::default())
+        .await
+        .expect("an answer");
+    assert_eq!(told.items, [entry]);
+}
+
+/// For a change of password, the hash is found by id.
+pub async fn an_account_is_found_with_its_hash(fixture: Fixture) {
+    let account = registered(&fixture).await;
+    let found = fixture.users.account(account.user.id).await;
+    assert_eq!(found.expect("an answer"), Some(account));
+    let unknown = fixture.users.account(UserId::generate()).await;
+    assert_eq!(unknown.expect("an answer"), None);
+}
+
+fn changed(user: &User, patch: &Patch) -> UserChange {
+    let context = RequestContext::generate();
+    let doing = Doing::by(&user.caller(), SystemClock.now(), &context);
+    user.patch(patch, &doing).expect("a change")
+}
+
+fn renamed(user: &User, name: &str) -> UserChange {
+    let patch = Patch {
+        first_name: Some(PersonName::trusted(name.into())),
+        ..Patch::default()
+    };
+    changed(user, &patch)
+}
+
+/// Round trip of everything that can change, and what is told of it, newest first.
+pub async fn a_change_is_found_whole_with_its_audit(fixture: Fixture) {
+    let account = registered(&fixture).await;
+    let users = &fixture.users;
+    let all = Patch {
+        first_name: Some(PersonName::trusted("Joan".into())),
+        last_name: Some(PersonName::trusted("Roe".into())),
+        phone: Some(None),
+        role: Some(UserRole::Admin),
+        is_active: Some(false),
+    };
+    let first = changed(&account.user, &all);
+    users.commit(&first).await.expect("a commit");
+    let found = users.account(account.user.id).await.expect("an answer");
+    let found = found.expect("an account");
+    assert_eq!(found.user, first.user);
+    assert_eq!(found.password_hash, account.password_hash);
+
+    let context = RequestContext::generate();
+    let doing = Doing::by(&first.user.caller(), SystemClock.now(), &context);
+    let hash = PasswordHash("another".into());
+    let second = first.user.with_password(hash.clone(), None, &doing);
+    users.commit(&second).await.expect("a commit");
+    let found = users.account(account.user.id).await.expect("an answer");
+    let found = found.expect("an account");
+    assert_eq!((found.user, found.password_hash), (second.user, hash));
+
+    let told = users.audit(account.user.id, PageRequest::default()).await;
+    let told = told.expect("an answer");
+    let wanted: Vec<_> = first
+        .audit
+        .iter()
+        .chain(&second.audit)
+        .rev()
+        .cloned()
+        .collect();
+    assert_eq!((told.items, told.total), (wanted, 4));
+}
+
+/// The guard: a change that began from what is no longer so is refused whole.
+pub async fn a_stale_change_is_a_conflict_and_writes_nothing(fixture: Fixture) {
+    let (account, session) = begun(&fixture).await;
+    let first = renamed(&account.user, "Joan");
+    fixture.users.commit(&first).await.expect("a commit");
+    let context = RequestContext::generate();
+    let doing = Doing::by(&account.user.caller(), SystemClock.now(), &context);
+    let hash = PasswordHash("another".into());
+    let stale = account.user.with_password(hash, None, &doing);
+    let refused = fixture.users.commit(&stale).await;
+    assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+    let found = fixture.users.account(account.user.id).await;
+    let found = found.expect("an answer").expect("an account");
+    assert_eq!(found.user, first.user);
+    assert_eq!(found.password_hash, account.password_hash);
+    assert!(!has_ended(&fixture, &session).await);
+    let told = fixture.users.audit(account.user.id, PageRequest::default());
+    assert_eq!(told.await.expect("an answer").total, 1);
+
+    let mut unknown = renamed(&account.user, "Joan");
+    unknown.user.id = UserId::generate();
+    let refused = fixture.users.commit(&unknown).await;
+    assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+}
+
+/// Of many who change an account at once, exactly one does.
+pub async fn of_twenty_racing_changes_one_wins(fixture: Fixture) {
+    let account = registered(&fixture).await;
+    let changes: Vec<_> = (0..20)
+        .map(|n| renamed(&account.user, &format!("Jane {n}")))
+        .collect();
+    let outcomes = join_all(changes.iter().map(|change| fixture.users.commit(change))).await;
+    let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(won, 1, "{outcomes:?}");
+}
+
+/// Another password logs out all but the one who changed it.
+pub async fn a_change_ends_all_sessions_but_the_one_it_keeps(fixture: Fixture) {
+    let (account, kept) = begun(&fixture).await;
+    let other = session(account.user.id);
+    fixture.sessions.start(&other).await.expect("a start");
+    let context = RequestContext::generate();
+    let doing = Doing::by(&account.user.caller(), SystemClock.now(), &context);
+    let hash = PasswordHash("another".into());
+    let change = account.user.with_password(hash, Some(kept.id), &doing);
+    fixture.users.commit(&change).await.expect("a commit");
+    assert!(!has_ended(&fixture, &kept).await);
+    assert!(has_ended(&fixture, &other).await);
+    let state = fixture.sessions.access(kept.id).await.expect("an answer");
+    let state = state.expect("a session");
+    assert_eq!(state.user.tokens_from, change.user.tokens_from);
+}
+
+/// An account and what is told of its making are one transaction.
+pub async fn an_account_is_made_together_with_its_audit(fixture: Fixture) {
+    let account = account();
+    let context = RequestContext::generate();
+    let doing = Doing::by(&account.user.caller(), account.user.created_at, &context);
+    let entry = doing.entry(account.user.id, "created");
+    let audit = [entry.clone()];
+    let made = fixture.users.insert(&account, &audit).await;
+    made.expect("an insert");
+    let again = fixture.users.insert(&account, &audit).await;
+    assert!(again.is_err());
+    let told = fixture.users.audit(account.user.id, PageRequest::default());
+    assert_eq!(told.await.expect("an answer").items, [entry]);
+}
+
+/// Each part of the filter counts.
+pub async fn a_list_of_users_holds_only_what_passes_the_filter(fixture: Fixture) {
+    let account = registered(&fixture).await;
+    registered(&fixture).await;
+    let email = Some(account.user.email.clone());
+    let own = UserFilter {
+        email,
+        ..UserFilter::default()
+    };
+    for (filter, total) in [
+        (own.clone(), 1),
+        (
+            UserFilter {
+                role: Some(UserRole::Customer),
+                is_active: Some(true),
+                ..own.clone()
+            },
+            1,
+        ),
+        (
+            UserFilter {
+                role: Some(UserRole::Admin),
+                ..own.clone()
+            },
+            0,
+        ),
+        (
+            UserFilter {
+                is_active: Some(false),
+                ..own
+            },
+            0,
+        ),
+    ] {
+        let page = fixture.users.list(&filter, PageRequest::default()).await;
+        let page = page.expect("an answer");
+        assert_eq!(page.total, total, "{filter:?}");
+        assert_eq!(page.items.len() as u64, total, "{filter:?}");
+    }
+    let everybody = UserFilter::default();
+    let all = fixture.users.list(&everybody, PageRequest::default());
+    assert!(all.await.expect("an answer").total >= 2);
+}
+
+/// Newest first; each user is on exactly one page.
+pub async fn pages_of_users_neither_repeat_nor_skip(fixture: Fixture) {
+    for _ in 0..7 {
+        registered(&fixture).await;
+    }
+    let (mut seen, mut page) = (Vec::new(), 1);
+    loop {
+        let request = PageRequest { page, limit: 3 };
+        let found = fixture.users.list(&UserFilter::default(), request).await;
+        let found = found.expect("an answer");
+        if found.items.is_empty() {
+            assert_eq!(found.total as usize, seen.len());
+            break;
+        }
+        seen.extend(
+            found
+                .items
+                .into_iter()
+                .map(|user| (user.created_at, user.id)),
+        );
+        page += 1;
+    }
+    assert!(seen.is_sorted_by(|a, b| a > b), "{seen:?}");
 }

@@ -26,6 +26,7 @@ pub fn account() -> Account {
             is_active: true,
             created_at: now,
             updated_at: now,
+            tokens_from: None,
         },
         password_hash: PasswordHash("$scrypt$not$a$real$hash".into()),
     }

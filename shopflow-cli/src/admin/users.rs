@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use core_auth::{
-    Accounts, Email, Password, PasswordCrypto, PersonName, RegisterError, Registration,
+    Accounts, Doing, Email, Password, PasswordCrypto, PersonName, RegisterError, Registration,
     ScryptParams, UserRole, UserStore,
 };
-use core_kernel::SystemClock;
+use core_kernel::{Clock, RequestContext, SystemClock};
 use secrecy::{ExposeSecret, SecretString};
 use shopflow_embedded::Database;
 use shopflow_hashing::BlockingHasher;
@@ -54,7 +54,15 @@ fn create_admin(args: &CreateAdminArgs) -> Result<(), Failure> {
             Arc::new(hasher(scrypt)?),
             Arc::new(SystemClock),
         );
-        let user = match accounts.register(registration, UserRole::Admin).await {
+        let context = RequestContext::generate();
+        let by = Doing {
+            actor_id: actor(),
+            actor_role: "operator",
+            at: SystemClock.now(),
+            context: &context,
+        };
+        let made = accounts.register(registration, UserRole::Admin, &by).await;
+        let user = match made {
             Ok(user) => user,
             Err(RegisterError::EmailTaken) => {
                 return Err(anyhow!("an account with this email exists already"));
@@ -110,6 +118,17 @@ fn password() -> Result<Password, Failure> {
             .map_err(|_| Problems::one(NAME, "is required where there is no terminal to ask at"))?,
     };
     Password::parse(text.expose_secret()).map_err(|fault| Problems::one(NAME, fault).into())
+}
+
+/// Who is at the terminal, as far as the system knows.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the name of the person is not a setting"
+)]
+fn actor() -> String {
+    let name = std::env::var("USER").unwrap_or_default();
+    let name: String = name.chars().take(100).collect();
+    format!("cli:{name}")
 }
 
 fn hasher(params: ScryptParams) -> anyhow::Result<BlockingHasher> {

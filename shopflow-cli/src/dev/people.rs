@@ -2,8 +2,10 @@
 
 use anyhow::{Context, anyhow};
 use core_auth::{
-    Accounts, Email, Password, PersonName, Phone, RegisterError, Registration, UserRole, UserStore,
+    Accounts, Doing, Email, Password, PersonName, Phone, RegisterError, Registration, UserRole,
+    UserStore,
 };
+use core_kernel::{Clock, RequestContext, SystemClock};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -94,7 +96,14 @@ pub(crate) async fn ensure(
         last_name: PersonName::parse(names.1).map_err(fault)?,
         phone: Some(Phone::parse("+15555550100").map_err(fault)?),
     };
-    match accounts.register(registration, role).await {
+    let context = RequestContext::generate();
+    let by = Doing {
+        actor_id: "dev".to_owned(),
+        actor_role: "operator",
+        at: SystemClock.now(),
+        context: &context,
+    };
+    match accounts.register(registration, role, &by).await {
         Ok(_) | Err(RegisterError::EmailTaken) => Ok(()),
         Err(error) => Err(error).context("no account"),
     }

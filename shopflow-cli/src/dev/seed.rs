@@ -102,13 +102,14 @@ async fn add_user(
             is_active: true,
             created_at: at,
             updated_at: at,
+            tokens_from: None,
         };
         let id = user.id;
         let account = Account {
             user,
             password_hash: hash.clone(),
         };
-        match users.insert(&account).await {
+        match users.insert(&account, &[]).await {
             Ok(()) => return Ok(id),
             Err(StoreError::EmailTaken) => {}
             Err(error) => return Err(error.into()),

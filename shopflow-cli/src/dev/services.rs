@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use core_auth::{Accounts, Keyring, UserRole};
+use core_auth::{Accounts, Keyring, UserRole, UserStore};
 use core_kernel::SystemClock;
 use core_notify::{FaultScript, Notifications, Notifier, Templates};
 use core_orders::Orders;
@@ -75,22 +75,11 @@ impl SetUp {
         let users = self.database.users();
         let admin = ("Ada", "Admin");
         let customer = ("Carl", "Customer");
-        tokio::try_join!(
-            ensure(
-                &self.accounts,
-                &users,
-                &people.admin,
-                admin,
-                UserRole::Admin
-            ),
-            ensure(
-                &self.accounts,
-                &users,
-                &people.customer,
-                customer,
-                UserRole::Customer
-            ),
-        )?;
+        let users: &dyn UserStore = &users;
+        let (accounts, role) = (&self.accounts, UserRole::Admin);
+        ensure(accounts, users, &people.admin, admin, role).await?;
+        let role = UserRole::Customer;
+        ensure(accounts, users, &people.customer, customer, role).await?;
         self.done.store(true, Ordering::Relaxed);
         Ok(())
     }

@@ -1,12 +1,17 @@
 //! Bodies of the auth service.
 
-use core_auth::{Email, Identity, Password, PersonName, Phone, Registration, TokenPair, User};
-use core_kernel::{Faults, UserId, wire_time};
+use core_auth::{
+    AuditEntry, Email, Identity, Password, Patch, PersonName, Phone, Registration, TokenPair, User,
+    UserRole,
+};
+use core_kernel::{Faults, Page, PageRequest, UserId, wire_time};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::ApiError;
-use crate::fields::Object;
+use crate::fields::{Object, Value};
+use crate::orders::Pagination;
+use crate::query::one_of;
 
 /// Reads `POST /auth/register`.
 ///
@@ -34,6 +39,109 @@ pub(super) fn registration(body: &Object<'_>) -> Result<Registration, ApiError> 
             })
         }
         _ => Err(ApiError::validation(faults)),
+    }
+}
+
+/// Reads `PATCH /auth/users/{id}`. What is absent stays as it is; `null` clears the phone.
+///
+/// # Errors
+/// 400 with all faults.
+pub(super) fn patch(body: &Object<'_>) -> Result<Patch, ApiError> {
+    let mut faults = Faults::new();
+    let name = |v: &Value<'_>| PersonName::parse(&v.string()?);
+    let patch = Patch {
+        first_name: body.given(&mut faults, "first_name", name),
+        last_name: body.given(&mut faults, "last_name", name),
+        phone: body.given(&mut faults, "phone", |v| match v.is_null() {
+            true => Ok(None),
+            false => Phone::parse(&v.string()?).map(Some),
+        }),
+        role: body.given(&mut faults, "role", |v| {
+            UserRole::from_word(&v.string()?).ok_or_else(|| one_of(&["customer", "admin"]))
+        }),
+        is_active: body.given(&mut faults, "is_active", Value::boolean),
+    };
+    match faults.is_empty() {
+        true => Ok(patch),
+        false => Err(ApiError::validation(faults)),
+    }
+}
+
+/// Reads `POST /auth/users/{id}/password`: the current and the new one.
+///
+/// # Errors
+/// 400 with all faults.
+pub(super) fn passwords(body: &Object<'_>) -> Result<(Password, Password), ApiError> {
+    let mut faults = Faults::new();
+    let current = body.required(&mut faults, "current_password", Value::string);
+    let new = body.required(&mut faults, "new_password", |v| {
+        Password::parse(&v.string()?)
+    });
+    match (current, new) {
+        (Some(current), Some(new)) => Ok((Password::attempt(&current), new)),
+        _ => Err(ApiError::validation(faults)),
+    }
+}
+
+/// Answer to `GET /auth/users`.
+#[derive(Serialize)]
+pub(super) struct Users<'a> {
+    data: Vec<Profile<'a>>,
+    pagination: Pagination,
+}
+
+impl<'a> Users<'a> {
+    pub(super) fn new(found: &'a Page<User>, page: PageRequest) -> Self {
+        Self {
+            data: found.items.iter().map(Profile::from).collect(),
+            pagination: Pagination::new(page, found.total),
+        }
+    }
+}
+
+/// Answer to `GET /auth/users/{id}/audit`.
+#[derive(Serialize)]
+pub(super) struct Audit<'a> {
+    data: Vec<AuditDto<'a>>,
+    pagination: Pagination,
+}
+
+#[derive(Serialize)]
+struct AuditDto<'a> {
+    action: &'a str,
+    from: Option<&'a str>,
+    to: Option<&'a str>,
+    actor: AuditActor<'a>,
+    #[serde(with = "wire_time")]
+    at: Timestamp,
+    request_id: &'a str,
+    trace_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct AuditActor<'a> {
+    id: &'a str,
+    role: &'a str,
+}
+
+impl<'a> Audit<'a> {
+    pub(super) fn new(found: &'a Page<AuditEntry>, page: PageRequest) -> Self {
+        let entry = |entry: &'a AuditEntry| AuditDto {
+            action: &entry.action,
+            from: entry.from.as_deref(),
+            to: entry.to.as_deref(),
+            actor: AuditActor {
+                id: &entry.actor_id,
+                role: &entry.actor_role,
+            },
+            at: entry.at,
+            request_id: &entry.request_id,
+            trace_id: &entry.trace_id,
+        };
+        Self {
+            data: found.items.iter().map(entry).collect(),
+            pagination: Pagination::new(page, found.total),
+        }
     }
 }
 
