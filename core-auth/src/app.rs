@@ -8,6 +8,7 @@ use core_kernel::{Caller, Clock, RequestContext, SessionId, TokenId, UserId};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::change::{AuditEntry, Doing};
+use crate::keys::Keys;
 use crate::password::{Password, PasswordHash, Verdict};
 use crate::ports::{HashError, PasswordHasher, SessionStore, StoreError, UserStore};
 use crate::session::{NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash};
@@ -173,7 +174,7 @@ impl Accounts {
 pub struct Auth {
     accounts: Accounts,
     sessions: Arc<dyn SessionStore>,
-    keys: Arc<Keyring>,
+    keys: Keys,
     settings: AuthSettings,
 }
 
@@ -183,7 +184,7 @@ impl Auth {
     pub fn new(
         accounts: Accounts,
         sessions: Arc<dyn SessionStore>,
-        keys: Arc<Keyring>,
+        keys: Keys,
         settings: AuthSettings,
     ) -> Self {
         Self {
@@ -247,7 +248,7 @@ impl Auth {
             })
             .await?;
         tracing::info!(user_id = %account.user.id, session_id = %issue.claims.sid, "session begun");
-        Ok(issue.sign(&self.keys, &account.user)?)
+        Ok(issue.sign(&self.keys.current(), &account.user)?)
     }
 
     /// A weak hash is replaced while the password is known. The login stands even if that fails.
@@ -273,7 +274,8 @@ impl Auth {
     /// `Token` or `Refused` (both 401), or what failed.
     pub async fn refresh(&self, token: &str) -> Result<TokenPair, RefreshError> {
         let now = self.accounts.clock.now();
-        let presented = self.keys.read_refresh(token, now)?;
+        let keys = self.keys.current();
+        let presented = keys.read_refresh(token, now)?;
         let issue = Issue::new(presented.sub, presented.sid, now);
         let rotation = Rotation {
             session_id: presented.sid,
@@ -283,7 +285,7 @@ impl Auth {
             grace: self.settings.refresh_grace,
         };
         match self.sessions.rotate(&rotation).await? {
-            RotationOutcome::Rotated(user) => Ok(issue.sign(&self.keys, &user)?),
+            RotationOutcome::Rotated(user) => Ok(issue.sign(&keys, &user)?),
             RotationOutcome::Refused(refusal) => {
                 if refusal == Refusal::Reused {
                     tracing::warn!(
@@ -301,7 +303,11 @@ impl Auth {
     /// # Errors
     /// `Token` (401), or what failed.
     pub async fn validate(&self, token: &str) -> Result<Identity, ValidateError> {
-        let claims = match self.keys.read_bearer(token, self.accounts.clock.now())? {
+        let claims = match self
+            .keys
+            .current()
+            .read_bearer(token, self.accounts.clock.now())?
+        {
             Bearer::Service(claims) => {
                 let caller = Caller::Service(claims.sub);
                 return Ok(Identity {

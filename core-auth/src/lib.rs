@@ -5,6 +5,7 @@
 
 mod app;
 mod change;
+mod keys;
 mod password;
 mod ports;
 mod session;
@@ -18,6 +19,7 @@ pub use app::{
     RefreshError, RegisterError, ValidateError,
 };
 pub use change::{AuditEntry, Doing, Ending, Patch, UserChange};
+pub use keys::Keys;
 pub use password::{
     Password, PasswordCrypto, PasswordHash, ScryptParams, ScryptParamsError, UnusableHash, Verdict,
 };

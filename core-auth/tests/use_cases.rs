@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use core_auth::testing::account;
 use core_auth::{
-    AccessState, Accounts, Auth, AuthSettings, Email, HashError, Keyring, LoginError,
+    AccessState, Accounts, Auth, AuthSettings, Email, HashError, Keyring, Keys, LoginError,
     MockPasswordHasher, MockSessionStore, MockUserStore, Password, PasswordHash, ProfileError,
     RefreshError, Refusal, RotationOutcome, StoreError, UserRole, ValidateError, Verdict,
 };
@@ -17,9 +17,9 @@ use core_kernel::{Caller, Clock, SystemClock, UserId};
 use jiff::SignedDuration;
 use secrecy::SecretString;
 
-fn keys() -> Arc<Keyring> {
+fn keys() -> Keys {
     let secret = SecretString::from("0123456789abcdef0123456789abcdef");
-    Arc::new(Keyring::new(&secret, &[]).unwrap())
+    Keys::new(Keyring::new(&secret, &[]).unwrap())
 }
 
 #[derive(Default)]
@@ -202,7 +202,9 @@ async fn an_access_token_counts_as_long_as_its_session_user_and_role() {
 #[tokio::test]
 async fn a_service_token_is_validated_without_any_store() {
     let ttl = SignedDuration::from_hours(24);
-    let token = keys().sign_service("notification-service", SystemClock.now(), ttl);
+    let token = keys()
+        .current()
+        .sign_service("notification-service", SystemClock.now(), ttl);
     let identity = Mocks::default()
         .auth()
         .validate(&token.unwrap())

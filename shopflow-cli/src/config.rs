@@ -13,6 +13,6 @@ pub(crate) use dev::{DevArgs, DevConfig};
 pub(crate) use problems::Problems;
 pub(crate) use read::{Secret, admin_password, read_secret};
 pub(crate) use services::{
-    AuthConfig, DatabaseConfig, HttpConfig, LogConfig, LogFormat, NotifyConfig, OrdersConfig,
-    PolicyConfig,
+    AuthConfig, DatabaseConfig, HttpConfig, KeyConfig, LogConfig, LogFormat, NotifyConfig,
+    OrdersConfig, PolicyConfig,
 };

@@ -6,7 +6,7 @@ mod database;
 mod notify;
 mod orders;
 pub(crate) mod relay;
-mod token_file;
+mod secret_file;
 
 use std::sync::Arc;
 use std::time::Duration;

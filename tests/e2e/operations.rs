@@ -14,7 +14,9 @@ back_ends! {
         a_stop_finishes_what_is_in_flight_and_ends_with_zero,
         a_stop_takes_no_longer_than_its_grace,
         a_service_token_is_renewed_from_its_file_without_a_restart,
-        secrets_come_from_files_as_well;
+        secrets_come_from_files_as_well,
+        a_secret_is_rotated_without_a_restart_and_logs_nobody_out,
+        what_a_token_has_left_is_measured;
 }
 
 async fn a_stop_finishes_what_is_in_flight_and_ends_with_zero() {
@@ -245,4 +247,78 @@ async fn secrets_come_from_files_as_well() {
     let jane = world.customer("jane").await;
     world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
+}
+
+async fn a_secret_is_rotated_without_a_restart_and_logs_nobody_out() {
+    const NEW: &str = "another secret for tests of 32 bytes or more";
+    let folder = tempfile::tempdir().unwrap();
+    let (current, previous) = (
+        folder.path().join("current"),
+        folder.path().join("previous"),
+    );
+    std::fs::write(&current, crate::world::JWT_SECRET).unwrap();
+    std::fs::write(&previous, ",").unwrap();
+    let paths = [&current, &previous].map(|path| path.to_str().unwrap().to_owned());
+    let world = World::start_with(Backend::Servers, |setup| {
+        let [current, previous] = paths;
+        setup.extra.push(("JWT_SECRET", String::new()));
+        setup.extra.push(("JWT_SECRET_FILE", current));
+        setup.extra.push(("JWT_SECRET_PREVIOUS_FILE", previous));
+    })
+    .await;
+    let jane = world.customer("jane").await;
+    // The old one first, so that there is no moment in which it does not verify.
+    std::fs::write(&previous, crate::world::JWT_SECRET).unwrap();
+    std::fs::write(&current, NEW).unwrap();
+    let body = serde_json::json!({ "refresh_token": jane.refresh });
+    let counts = async |token: &str| {
+        let client = world.auth.with_token(token);
+        client
+            .post("/auth/validate", &serde_json::Value::Null)
+            .await
+            .status
+            == 200
+    };
+    // The key's id is in the head of a token.
+    let head = |token: &str| token.split('.').next().unwrap().to_owned();
+    let before = head(&jane.access);
+    wait_until("the new secret signs", SOON, async || {
+        let login = world.login(&jane.email).await;
+        head(&login.access) != before
+    })
+    .await;
+    assert!(counts(&jane.access).await, "an older token still counts");
+    let pair = world.auth.post("/auth/refresh", &body).await;
+    assert_eq!(pair.status, 200, "and so does its refresh token");
+
+    // What is of no use changes nothing; without the old one, its tokens end.
+    std::fs::write(&current, "too short").unwrap();
+    std::fs::write(&previous, ",").unwrap();
+    wait_until("it is told", SOON, async || {
+        world.process(AUTH).output().contains("secret is of no use")
+    })
+    .await;
+    let login = world.login(&jane.email).await;
+    assert!(counts(&login.access).await);
+    std::fs::write(&current, NEW).unwrap();
+    wait_until("the old secret is gone", SOON, async || {
+        !counts(&jane.access).await
+    })
+    .await;
+    assert!(counts(&login.access).await);
+}
+
+async fn what_a_token_has_left_is_measured() {
+    let world = World::start(Backend::Servers).await;
+    for (service, credential) in [
+        (ORDERS, "AUTH_SERVICE_TOKEN"),
+        (NOTIFY, "AUTH_SERVICE_TOKEN"),
+        (NOTIFY, "ORDER_SERVICE_TOKEN"),
+    ] {
+        let metrics = world.client(service).get("/metrics").await.text();
+        let gauge = format!("shopflow_credential_expires_seconds{{credential=\"{credential}\"}} ");
+        let left = metrics.lines().find_map(|line| line.strip_prefix(&gauge));
+        let left: f64 = left.expect("a gauge").parse().unwrap();
+        assert!((80_000.0..=86_400.0).contains(&left), "{left} of 24 hours");
+    }
 }

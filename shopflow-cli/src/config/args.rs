@@ -53,9 +53,9 @@ settings! {
     /// What signs tokens.
     KeyArgs {
         jwt_secret = "JWT_SECRET", "Secret that signs tokens, at least 32 bytes";
-        jwt_secret_file = "JWT_SECRET_FILE", "File with JWT_SECRET in it";
+        jwt_secret_file = "JWT_SECRET_FILE", "File with JWT_SECRET in it, read again when it changes";
         jwt_secret_previous = "JWT_SECRET_PREVIOUS", "Earlier secrets that still verify, comma-separated";
-        jwt_secret_previous_file = "JWT_SECRET_PREVIOUS_FILE", "File with JWT_SECRET_PREVIOUS in it";
+        jwt_secret_previous_file = "JWT_SECRET_PREVIOUS_FILE", "File with JWT_SECRET_PREVIOUS in it, read again when it changes";
     }
 }
 

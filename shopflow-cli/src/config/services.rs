@@ -3,9 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use core_auth::{Email, Keyring, Phone, ScryptParams};
+use core_auth::{Email, Keyring, KeyringError, Phone, ScryptParams};
 use jiff::SignedDuration;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use shopflow_http::is_base_url;
 use shopflow_twilio::Account;
 
@@ -53,9 +53,17 @@ pub(crate) struct HttpConfig {
 /// The auth service.
 #[derive(Debug)]
 pub(crate) struct AuthConfig {
-    pub(crate) keys: Keyring,
+    pub(crate) keys: KeyConfig,
     pub(crate) policy: PolicyConfig,
     pub(crate) http: HttpConfig,
+}
+
+/// What signs tokens.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyConfig {
+    pub(crate) current: Secret,
+    /// Earlier ones that still verify, comma-separated.
+    pub(crate) previous: Option<Secret>,
 }
 
 /// How logins and sessions are treated.
@@ -196,10 +204,11 @@ impl KeyArgs {
     pub(crate) fn resolve(&self) -> Result<Keyring, Problems> {
         let mut problems = Problems::default();
         let keys = self.check(&mut problems);
+        let keys = keys.and_then(|keys| problems.take("JWT_SECRET_PREVIOUS", keys.ring()));
         problems.finish(keys)
     }
 
-    fn check(&self, problems: &mut Problems) -> Option<Keyring> {
+    fn check(&self, problems: &mut Problems) -> Option<KeyConfig> {
         let current = required_secret(
             problems,
             "JWT_SECRET",
@@ -215,17 +224,40 @@ impl KeyArgs {
             self.jwt_secret_previous.as_ref(),
             self.jwt_secret_previous_file.as_ref(),
         );
+        let keys = KeyConfig {
+            current: current?,
+            previous,
+        };
+        problems.take("JWT_SECRET_PREVIOUS", keys.ring())?;
+        Some(keys)
+    }
+}
+
+impl KeyConfig {
+    /// The keys of these secrets.
+    ///
+    /// # Errors
+    /// When one is too short.
+    pub(crate) fn ring(&self) -> Result<Keyring, KeyringError> {
+        let previous = self.previous.as_ref().map(|secret| &secret.value);
+        Self::ring_of(&self.current.value, previous)
+    }
+
+    /// The keys of a secret and of a comma-separated list of earlier ones.
+    ///
+    /// # Errors
+    /// When one is too short.
+    pub(crate) fn ring_of(
+        current: &SecretString,
+        previous: Option<&SecretString>,
+    ) -> Result<Keyring, KeyringError> {
         let previous: Vec<SecretString> = previous
             .iter()
-            .flat_map(|list| list.expose().split(',').map(str::trim))
+            .flat_map(|list| list.expose_secret().split(',').map(str::trim))
             .filter(|secret| !secret.is_empty())
             .map(SecretString::from)
             .collect();
-        let current = current?;
-        problems.take(
-            "JWT_SECRET_PREVIOUS",
-            Keyring::new(&current.value, &previous),
-        )
+        Keyring::new(current, &previous)
     }
 }
 

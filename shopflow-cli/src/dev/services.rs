@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use core_auth::{Accounts, Keyring, UserRole, UserStore};
+use core_auth::{Accounts, Keyring, Keys, UserRole, UserStore};
 use core_kernel::SystemClock;
 use core_notify::{FaultScript, Notifications, Notifier, Templates};
 use core_orders::Orders;
@@ -152,7 +152,7 @@ impl Services {
 
     fn auth(&self, accounts: Accounts) -> anyhow::Result<AuthApi> {
         let sessions = Arc::new(self.database.sessions());
-        let keys = self.keys()?;
+        let keys = Keys::new(self.keys()?);
         Ok(AuthApi::new(auth::auth(
             accounts,
             sessions,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use core_auth::{
-    Accounts, Auth, AuthSettings, Keyring, PasswordCrypto, ScryptParams, SessionStore, UserStore,
+    Accounts, Auth, AuthSettings, Keys, PasswordCrypto, ScryptParams, SessionStore, UserStore,
 };
 use core_kernel::SystemClock;
 use shopflow_hashing::BlockingHasher;
@@ -12,7 +12,7 @@ use shopflow_http::{AuthApi, Readiness};
 use shopflow_postgres::{PgSessionStore, PgUserStore, Schema};
 
 use super::database::Database;
-use super::{lifecycle, listen, serve, start};
+use super::{lifecycle, listen, secret_file, serve, start};
 use crate::config::{AuthConfig, PolicyConfig};
 
 /// Memory that hashes may take together.
@@ -34,9 +34,10 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let users = Arc::new(PgUserStore::new(database.pool.clone()));
     let sessions = Arc::new(PgSessionStore::new(database.pool.clone()));
     let accounts = accounts(users, config.policy, parallel_hashes(config.policy.scrypt));
-    let auth = auth(accounts, sessions, config.keys, config.policy);
     let needs = Needs(database.clone());
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
+    let keys = secret_file::keys(&mut lifecycle, config.keys)?;
+    let auth = auth(accounts, sessions, keys, config.policy);
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
     serve(
         (lifecycle, signals),
@@ -63,13 +64,13 @@ pub(crate) fn accounts(
 pub(crate) fn auth(
     accounts: Accounts,
     sessions: Arc<dyn SessionStore>,
-    keys: Keyring,
+    keys: Keys,
     policy: PolicyConfig,
 ) -> Auth {
     let settings = AuthSettings {
         refresh_grace: policy.refresh_grace,
     };
-    Auth::new(accounts, sessions, Arc::new(keys), settings)
+    Auth::new(accounts, sessions, keys, settings)
 }
 
 /// As many as there are cores, and no more than fit.

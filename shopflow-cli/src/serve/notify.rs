@@ -13,7 +13,7 @@ use shopflow_ses::SesSender;
 use shopflow_twilio::TwilioSender;
 
 use super::database::Database;
-use super::{lifecycle, listen, serve, start, token_file};
+use super::{lifecycle, listen, secret_file, serve, start};
 use crate::config::NotifyConfig;
 
 struct Needs {
@@ -44,8 +44,12 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
     database.keep_up_to_date(&mut lifecycle, Schema::Notify);
 
     let client = HttpClient::new().context("no certificate authorities")?;
-    let auth_token = token_file::follow(&mut lifecycle, "auth token", config.peers.auth_token);
-    let order_token = token_file::follow(&mut lifecycle, "order token", config.order_token);
+    let auth_token = secret_file::token(
+        &mut lifecycle,
+        "AUTH_SERVICE_TOKEN",
+        config.peers.auth_token,
+    );
+    let order_token = secret_file::token(&mut lifecycle, "ORDER_SERVICE_TOKEN", config.order_token);
     let auth = AuthClient::new(client.clone(), &config.peers.auth_url, auth_token)
         .context("AUTH_SERVICE_URL")?;
     let orders = OrdersClient::new(client.clone(), &config.order_url, order_token)

@@ -12,7 +12,7 @@ use shopflow_postgres::{PgOrderStore, PgOutbox, Schema};
 
 use super::database::Database;
 use super::relay::{Relay, RelayWake};
-use super::{lifecycle, listen, serve, start, token_file};
+use super::{lifecycle, listen, secret_file, serve, start};
 use crate::config::OrdersConfig;
 
 struct Needs {
@@ -44,7 +44,11 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
     database.keep_up_to_date(&mut lifecycle, Schema::Orders);
 
-    let token = token_file::follow(&mut lifecycle, "auth token", config.peers.auth_token);
+    let token = secret_file::token(
+        &mut lifecycle,
+        "AUTH_SERVICE_TOKEN",
+        config.peers.auth_token,
+    );
     let client = HttpClient::new().context("no certificate authorities")?;
     let verifier =
         AuthClient::new(client, &config.peers.auth_url, token).context("AUTH_SERVICE_URL")?;
