@@ -4,13 +4,14 @@ mod account;
 
 use std::sync::Arc;
 
-use core_kernel::{Caller, Clock, RequestContext, SessionId, TokenId, UserId};
+use core_kernel::{Caller, Clock, RequestContext, Role, SessionId, TokenId, UserId};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::change::{AuditEntry, Doing};
 use crate::keys::Keys;
 use crate::password::{Password, PasswordHash, Verdict};
 use crate::ports::{HashError, PasswordHasher, SessionStore, StoreError, UserStore};
+use crate::revocation::{Revocations, Standing};
 use crate::session::{NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash};
 use crate::token::{
     AccessClaims, Bearer, Keyring, RefreshClaims, SignError, TokenError, TokenPair,
@@ -175,22 +176,26 @@ pub struct Auth {
     accounts: Accounts,
     sessions: Arc<dyn SessionStore>,
     keys: Keys,
+    revocations: Arc<Revocations>,
     settings: AuthSettings,
 }
 
 impl Auth {
-    /// The use cases on these stores.
+    /// The use cases on these stores. `revocations` spares the store from being asked for every
+    /// token, for as long as somebody feeds it.
     #[must_use]
     pub fn new(
         accounts: Accounts,
         sessions: Arc<dyn SessionStore>,
         keys: Keys,
+        revocations: Arc<Revocations>,
         settings: AuthSettings,
     ) -> Self {
         Self {
             accounts,
             sessions,
             keys,
+            revocations,
             settings,
         }
     }
@@ -288,6 +293,7 @@ impl Auth {
             RotationOutcome::Rotated(user) => Ok(issue.sign(&keys, &user)?),
             RotationOutcome::Refused(refusal) => {
                 if refusal == Refusal::Reused {
+                    self.revocations.session_ended(presented.sid, now);
                     tracing::warn!(
                         user_id = %presented.sub, session_id = %presented.sid,
                         "refresh token used again, session ended"
@@ -318,27 +324,43 @@ impl Auth {
             }
             Bearer::User(claims) => claims,
         };
-        let Some(state) = self.sessions.access(claims.sid).await? else {
-            return Err(TokenError("unknown session").into());
+        let issued = claims.jti.issued_ms();
+        match self.revocations.standing(claims.sid, claims.sub, issued) {
+            Standing::Counts => {}
+            Standing::Revoked(reason) => return Err(TokenError(reason).into()),
+            Standing::Unknown => self.ask_store(&claims).await?,
+        }
+        let caller = match claims.role {
+            Role::Admin => Caller::Admin(claims.sub),
+            Role::Customer => Caller::Customer(claims.sub),
+            Role::Service => return Err(TokenError("a service with a session").into()),
         };
-        if state.ended || state.user.id != claims.sub {
-            return Err(TokenError("session ended").into());
-        }
-        if !state.user.is_active {
-            return Err(TokenError("account deactivated").into());
-        }
-        // A change of role ends the access tokens issued before it.
-        if state.user.role.role() != claims.role {
-            return Err(TokenError("role changed").into());
-        }
-        if !state.user.counts_token_of(claims.jti.issued_ms()) {
-            return Err(TokenError("issued before a change of the account").into());
-        }
         Ok(Identity {
-            caller: state.user.caller(),
-            email: Some(state.user.email),
+            caller,
+            // The address of an account never changes.
+            email: Some(Email::normalized(&claims.email)),
             session: Some(claims.sid),
         })
+    }
+
+    /// What the state in memory would say, from the store itself.
+    async fn ask_store(&self, claims: &AccessClaims) -> Result<(), ValidateError> {
+        let state = self.sessions.access(claims.sid).await?;
+        let state = state.ok_or(TokenError("unknown session"))?;
+        let user = state.user;
+        let revoked = if state.ended || user.id != claims.sub {
+            "session ended"
+        } else if !user.is_active {
+            "account deactivated"
+        } else if user.role.role() != claims.role {
+            // Whoever changed it should have ended the tokens; by hand nobody did.
+            "role changed"
+        } else if !user.counts_token_of(claims.jti.issued_ms()) {
+            "issued before a change of the account"
+        } else {
+            return Ok(());
+        };
+        Err(TokenError(revoked).into())
     }
 
     /// Ends the session that a token belongs to; nothing for a service.
@@ -351,6 +373,7 @@ impl Auth {
         };
         let at = self.accounts.clock.now();
         self.sessions.end(session, "logged out", at).await?;
+        self.revocations.session_ended(session, at);
         tracing::info!(session_id = %session, "session ended");
         Ok(())
     }
@@ -372,6 +395,7 @@ impl Auth {
         self.sessions
             .end_all(user, "logged out everywhere", doing.at, &[entry])
             .await?;
+        self.revocations.tokens_ended(user, doing.at);
         tracing::info!(user_id = %user, "all sessions ended");
         Ok(())
     }

@@ -8,6 +8,7 @@ mod change;
 mod keys;
 mod password;
 mod ports;
+mod revocation;
 mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -26,6 +27,7 @@ pub use password::{
 pub use ports::{HashError, PasswordHasher, SessionStore, StoreError, UserFilter, UserStore};
 #[cfg(feature = "testing")]
 pub use ports::{MockPasswordHasher, MockSessionStore, MockUserStore};
+pub use revocation::{OVERLAP, Revocations, Revoked, Standing};
 pub use session::{
     AccessState, NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash,
 };

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::change::{AuditEntry, UserChange};
 use crate::password::{Password, PasswordHash, Verdict};
+use crate::revocation::Revoked;
 use crate::session::{AccessState, NewSession, Rotation, RotationOutcome};
 use crate::user::{Account, Email, User, UserRole};
 
@@ -95,7 +96,8 @@ pub trait SessionStore: Send + Sync {
     /// Ends a session; one that had ended stays as it was.
     async fn end(&self, id: SessionId, reason: &str, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Ends all sessions of a user, and adds the audit entries, in one transaction.
+    /// Ends all sessions of a user and the access tokens issued up to `at`, and adds the audit
+    /// entries, in one transaction.
     async fn end_all(
         &self,
         user: UserId,
@@ -103,6 +105,9 @@ pub trait SessionStore: Send + Sync {
         at: Timestamp,
         audit: &[AuditEntry],
     ) -> Result<(), StoreError>;
+
+    /// Sessions that ended at `since` or later, and users whose `tokens_from` is then or later.
+    async fn revoked_since(&self, since: Timestamp) -> Result<Revoked, StoreError>;
 
     /// What decides whether access tokens of a session still count; `None` for an unknown one.
     async fn access(&self, id: SessionId) -> Result<Option<AccessState>, StoreError>;

@@ -11,7 +11,8 @@ use core_auth::testing::account;
 use core_auth::{
     AccessState, Accounts, Auth, AuthSettings, Email, HashError, Keyring, Keys, LoginError,
     MockPasswordHasher, MockSessionStore, MockUserStore, Password, PasswordHash, ProfileError,
-    RefreshError, Refusal, RotationOutcome, StoreError, UserRole, ValidateError, Verdict,
+    RefreshError, Refusal, Revocations, Revoked, RotationOutcome, StoreError, UserRole,
+    ValidateError, Verdict,
 };
 use core_kernel::{Caller, Clock, SystemClock, UserId};
 use jiff::SignedDuration;
@@ -27,6 +28,7 @@ struct Mocks {
     users: MockUserStore,
     sessions: MockSessionStore,
     hasher: MockPasswordHasher,
+    revocations: Arc<Revocations>,
 }
 
 impl Mocks {
@@ -39,6 +41,7 @@ impl Mocks {
             ),
             Arc::new(self.sessions),
             keys(),
+            self.revocations,
             AuthSettings::default(),
         )
     }
@@ -247,4 +250,60 @@ async fn anothers_profile_is_forbidden_without_looking() {
     let caller = Caller::Customer(UserId::generate());
     let answer = auth.profile(&caller, UserId::generate()).await;
     assert!(matches!(answer, Err(ProfileError::Forbidden)));
+}
+
+/// What a person who logged in has, and the use cases that let her.
+fn token(sid: core_kernel::SessionId, sub: UserId) -> String {
+    let now = SystemClock.now().as_second();
+    let claims = core_auth::AccessClaims {
+        sub,
+        email: "jane@example.com".into(),
+        role: core_kernel::Role::Customer,
+        iat: now,
+        exp: now + 3600,
+        jti: core_kernel::TokenId::generate(),
+        sid,
+    };
+    keys().current().sign_access(&claims).unwrap()
+}
+
+#[tokio::test]
+async fn while_revocations_are_known_a_validation_asks_nobody() {
+    // A mock that is asked for what it does not expect panics.
+    let mocks = Mocks::default();
+    let revocations = mocks.revocations.clone();
+    let auth = mocks.auth();
+    let (sid, sub) = (core_kernel::SessionId::generate(), UserId::generate());
+    let token = token(sid, sub);
+    let now = SystemClock.now();
+    revocations.polled(&Revoked::default(), std::time::Instant::now(), now);
+    let identity = auth.validate(&token).await.unwrap();
+    assert_eq!(identity.caller, Caller::Customer(sub));
+    assert_eq!(identity.session, Some(sid));
+    revocations.session_ended(sid, now);
+    assert!(matches!(
+        auth.validate(&token).await,
+        Err(ValidateError::Token(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_logout_counts_at_once_and_before_any_poll() {
+    let mut mocks = Mocks::default();
+    mocks
+        .sessions
+        .expect_end()
+        .times(1)
+        .returning(|_, _, _| Ok(()));
+    let revocations = mocks.revocations.clone();
+    let auth = mocks.auth();
+    let token = token(core_kernel::SessionId::generate(), UserId::generate());
+    let now = SystemClock.now();
+    revocations.polled(&Revoked::default(), std::time::Instant::now(), now);
+    let who = auth.validate(&token).await.unwrap();
+    auth.logout(&who).await.unwrap();
+    assert!(matches!(
+        auth.validate(&token).await,
+        Err(ValidateError::Token(_))
+    ));
 }

@@ -6,6 +6,7 @@ mod database;
 mod notify;
 mod orders;
 pub(crate) mod relay;
+pub(crate) mod revocations;
 mod secret_file;
 
 use std::sync::Arc;

@@ -1,9 +1,11 @@
 //! Contract §2: sessions that end, accounts that change, and what admins see.
 
-use serde_json::{Value, json};
-use shopflow_testkit::Response;
+use std::time::{Duration, Instant};
 
-use crate::world::{Backend, PASSWORD, Person, World, assert_problem};
+use serde_json::{Value, json};
+use shopflow_testkit::{Client, Process, Proxy, Response, free_port, wait_until};
+
+use crate::world::{AUTH, Backend, PASSWORD, Person, SOON, World, assert_problem, shopflow};
 
 back_ends! {
     both:
@@ -19,6 +21,87 @@ back_ends! {
         who_may_change_whom,
         admins_list_users,
         admins_see_who_did_what;
+    servers:
+        every_instance_knows_of_a_revocation_within_a_second,
+        a_change_of_role_by_hand_ends_older_tokens,
+        without_the_database_no_token_is_believed_for_long;
+}
+
+/// A second auth service on the same database.
+async fn second_instance(world: &World) -> (Process, Client) {
+    let port = free_port();
+    let mut env = world.environment(AUTH);
+    env.retain(|(name, _)| *name != "PORT");
+    env.push(("PORT", port.to_string()));
+    let process = Process::start(shopflow(), ["serve", "auth"], env);
+    let client = Client::new(format!("http://127.0.0.1:{port}"));
+    wait_until("the second instance is ready", SOON, async || {
+        let ready = client.request(http::Method::GET, "/health/ready", &[], "");
+        ready.await.is_ok_and(|ready| ready.status == 200)
+    })
+    .await;
+    (process, client)
+}
+
+async fn every_instance_knows_of_a_revocation_within_a_second() {
+    let world = World::start(Backend::Servers).await;
+    let jane = world.customer("jane").await;
+    let (_process, second) = second_instance(&world).await;
+    let there = async |token: &str| {
+        let client = second.with_token(token);
+        client.post("/auth/validate", &Value::Null).await.status
+    };
+    for way in ["/auth/logout", "/auth/logout-all"] {
+        let person = world.login(&jane.email).await;
+        assert_eq!(there(&person.access).await, 200);
+        let out = send(&world, "POST", way, &person.access, &Value::Null).await;
+        assert_eq!(out.status, 204);
+        assert_eq!(validate(&world, &person.access).await, 401, "here at once");
+        let begun = Instant::now();
+        wait_until("it is known there", SOON, async || {
+            there(&person.access).await == 401
+        })
+        .await;
+        // A second, and as much again for a machine that does other things at the same time.
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(2), "{way} took {took:?}");
+    }
+}
+
+async fn a_change_of_role_by_hand_ends_older_tokens() {
+    let world = World::start(Backend::Servers).await;
+    let jane = world.customer("jane").await;
+    world.execute("UPDATE users SET role = 'admin'").await;
+    wait_until("the older token ends", SOON, async || {
+        validate(&world, &jane.access).await == 401
+    })
+    .await;
+    let admin = world.login(&jane.email).await;
+    let users = send(&world, "GET", "/auth/users", &admin.access, &Value::Null).await;
+    assert_eq!(users.status, 200, "{}", users.text());
+}
+
+async fn without_the_database_no_token_is_believed_for_long() {
+    let mut proxy = None;
+    let world = World::start_with(Backend::Servers, |setup| {
+        let through = Proxy::for_url(&setup.database_url);
+        setup.database_url = through.proxied_url(&setup.database_url);
+        proxy = Some(through);
+    })
+    .await;
+    let proxy = proxy.expect("made above");
+    let jane = world.customer("jane").await;
+    assert_eq!(validate(&world, &jane.access).await, 200);
+    proxy.cut();
+    wait_until("nobody can tell any more", SOON, async || {
+        validate(&world, &jane.access).await == 503
+    })
+    .await;
+    proxy.heal();
+    wait_until("it is known again", SOON, async || {
+        validate(&world, &jane.access).await == 200
+    })
+    .await;
 }
 
 async fn send(world: &World, method: &str, path: &str, who: &str, body: &Value) -> Response {

@@ -27,7 +27,21 @@ async fn paths_and_methods_are_told_apart_without_a_token(on: Backend) {
     }
     for (client, method, path, allow) in [
         (&world.auth, Method::GET, "/auth/login", "POST"),
-        (&world.auth, Method::PUT, "/auth/users/x", "GET, HEAD"),
+        (&world.auth, Method::GET, "/auth/logout-all", "POST"),
+        (&world.auth, Method::POST, "/auth/users", "GET, HEAD"),
+        (
+            &world.auth,
+            Method::PUT,
+            "/auth/users/x",
+            "GET, HEAD, PATCH, DELETE",
+        ),
+        (&world.auth, Method::GET, "/auth/users/x/password", "POST"),
+        (
+            &world.auth,
+            Method::DELETE,
+            "/auth/users/x/audit",
+            "GET, HEAD",
+        ),
         (&world.orders, Method::DELETE, "/orders", "GET, HEAD, POST"),
         (&world.orders, Method::GET, "/orders/x/status", "PATCH"),
         (

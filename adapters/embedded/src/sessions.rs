@@ -2,12 +2,13 @@
 
 use async_trait::async_trait;
 use core_auth::{
-    AccessState, AuditEntry, Ending, NewSession, Refusal, Rotation, RotationOutcome, SessionStore,
-    StoreError, StoredRefresh, User,
+    AccessState, AuditEntry, Ending, NewSession, Refusal, Revoked, Rotation, RotationOutcome,
+    SessionStore, StoreError, StoredRefresh, User,
 };
 use core_kernel::{SessionId, UserId};
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
+use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::auth_error;
@@ -37,6 +38,13 @@ const USE: &str = "UPDATE refresh_tokens SET used_at = coalesce(used_at, ?2) WHE
 
 const END: &str = "
     UPDATE sessions SET ended_at = ?2, end_reason = ?3 WHERE id = ?1 AND ended_at IS NULL";
+
+const END_TOKENS: &str = "UPDATE users SET tokens_from = ?2 WHERE id = ?1";
+
+const REVOKED: &str = "
+    SELECT 1 AS is_session, id, ended_at AS at FROM sessions WHERE ended_at >= ?1
+    UNION ALL
+    SELECT 0, id, tokens_from FROM users WHERE tokens_from >= ?1";
 
 #[derive(FromRow)]
 struct AccessRow {
@@ -182,8 +190,30 @@ impl SessionStore for SqliteSessionStore {
         end_sessions(&mut transaction, user, ending, at)
             .await
             .map_err(auth_error)?;
+        sqlx::query(END_TOKENS)
+            .bind(user.0)
+            .bind(Micros(at))
+            .execute(&mut *transaction)
+            .await
+            .map_err(auth_error)?;
         log(&mut transaction, audit).await.map_err(auth_error)?;
         transaction.commit().await.map_err(auth_error)
+    }
+
+    async fn revoked_since(&self, since: Timestamp) -> Result<Revoked, StoreError> {
+        let rows: Vec<(bool, Uuid, Micros)> = sqlx::query_as(REVOKED)
+            .bind(Micros(since))
+            .fetch_all(self.0.read())
+            .await
+            .map_err(auth_error)?;
+        let mut revoked = Revoked::default();
+        for (is_session, id, at) in rows {
+            match is_session {
+                true => revoked.sessions.push((SessionId(id), at.0)),
+                false => revoked.users.push((UserId(id), at.0)),
+            }
+        }
+        Ok(revoked)
     }
 
     async fn access(&self, id: SessionId) -> Result<Option<AccessState>, StoreError> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use core_auth::{
-    AccessState, AuditEntry, NewSession, Refusal, Rotation, RotationOutcome, SessionStore,
+    AccessState, AuditEntry, NewSession, Refusal, Revoked, Rotation, RotationOutcome, SessionStore,
     StoreError, User,
 };
 use core_kernel::{SessionId, UserId};
@@ -10,9 +10,11 @@ use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::postgres::PgPool;
 use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
 
 use crate::auth::{UserRow, bind_audit};
 use crate::error::auth_error;
+use crate::pool::within;
 
 const START: &str = "
     WITH begun AS (
@@ -50,12 +52,19 @@ const END: &str = "
 const END_ALL: &str = "
     WITH ended AS (
         UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL
+    ), moved AS (
+        UPDATE users SET tokens_from = $2 WHERE id = $1
     )
     INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role, request_id,
                             trace_id, at)
     SELECT $1, entry.*, $2
     FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
                 $10::text[]) AS entry";
+
+const REVOKED: &str = "
+    SELECT true AS is_session, id, ended_at AS at FROM sessions WHERE ended_at >= $1
+    UNION ALL
+    SELECT false, id, tokens_from FROM users WHERE tokens_from >= $1";
 
 #[derive(FromRow)]
 struct AccessRow {
@@ -183,6 +192,22 @@ impl SessionStore for PgSessionStore {
             .await
             .map(drop)
             .map_err(auth_error)
+    }
+
+    async fn revoked_since(&self, since: Timestamp) -> Result<Revoked, StoreError> {
+        let rows = sqlx::query_as(REVOKED)
+            .bind(since.to_sqlx())
+            .fetch_all(&self.pool);
+        let rows: Vec<(bool, Uuid, jiff_sqlx::Timestamp)> =
+            within(rows).await.map_err(auth_error)?;
+        let mut revoked = Revoked::default();
+        for (is_session, id, at) in rows {
+            match is_session {
+                true => revoked.sessions.push((SessionId(id), at.to_jiff())),
+                false => revoked.users.push((UserId(id), at.to_jiff())),
+            }
+        }
+        Ok(revoked)
     }
 
     async fn access(&self, id: SessionId) -> Result<Option<AccessState>, StoreError> {

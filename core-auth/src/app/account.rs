@@ -4,7 +4,7 @@
 use core_kernel::{Caller, Page, PageRequest, RequestContext, UserId};
 
 use super::Auth;
-use crate::change::{AuditEntry, Doing, Patch};
+use crate::change::{AuditEntry, Doing, Patch, UserChange};
 use crate::password::{Password, Verdict};
 use crate::ports::{HashError, StoreError, UserFilter};
 use crate::user::{Identity, User};
@@ -81,6 +81,7 @@ impl Auth {
             };
             match self.accounts.users.commit(&change).await {
                 Ok(()) => {
+                    self.note(&change);
                     tracing::info!(user_id = %id, actor = %doing.actor_id, "account changed");
                     return Ok(change.user);
                 }
@@ -143,7 +144,10 @@ impl Auth {
                 .user
                 .with_password(hash.clone(), who.session, &doing);
             match self.accounts.users.commit(&change).await {
-                Ok(()) => break,
+                Ok(()) => {
+                    self.note(&change);
+                    break;
+                }
                 Err(StoreError::Conflict) if races < MAX_RACES => races += 1,
                 Err(error) => return Err(error.into()),
             }
@@ -154,6 +158,13 @@ impl Auth {
         }
         tracing::info!(user_id = %id, "password changed");
         Ok(())
+    }
+
+    /// Lets a change count at once on this instance.
+    fn note(&self, change: &UserChange) {
+        if let Some(from) = change.user.tokens_from {
+            self.revocations.tokens_ended(change.user.id, from);
+        }
     }
 
     /// One page of all users, for admins.

@@ -11,6 +11,7 @@ use super::{account, refresh_token, session};
 use crate::change::{Doing, Patch, UserChange};
 use crate::password::PasswordHash;
 use crate::ports::{SessionStore, StoreError, UserFilter, UserStore};
+use crate::revocation::Revoked;
 use crate::session::{NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh};
 use crate::user::{Account, Email, PersonName, User, UserRole};
 
@@ -42,6 +43,7 @@ macro_rules! auth_store_contract {
             of_twenty_racing_refreshes_one_is_first,
             an_ended_session_gives_no_pair_and_stays_ended,
             all_sessions_of_a_user_end_and_no_other,
+            what_was_revoked_of_late_is_told,
             an_account_is_found_with_its_hash,
             a_change_is_found_whole_with_its_audit,
             a_stale_change_is_a_conflict_and_writes_nothing,
@@ -295,6 +297,53 @@ pub async fn all_sessions_of_a_user_end_and_no_other(fixture: Fixture) {
         .await
         .expect("an answer");
     assert_eq!(told.items, [entry]);
+}
+
+/// Whoever keeps revocations in memory learns of each: ended sessions, reuse included, and users
+/// whose older tokens do not count.
+pub async fn what_was_revoked_of_late_is_told(fixture: Fixture) {
+    let (account, first) = begun(&fixture).await;
+    let second = session(account.user.id);
+    fixture.sessions.start(&second).await.expect("a start");
+    let (_, living) = begun(&fixture).await;
+    let context = RequestContext::generate();
+    let at = SystemClock.now();
+    let since = at - SignedDuration::from_secs(1);
+    let told = async |since| {
+        fixture
+            .sessions
+            .revoked_since(since)
+            .await
+            .expect("an answer")
+    };
+    assert_eq!(told(since).await, Revoked::default());
+
+    let ended = fixture.sessions.end(first.id, "logged out", at).await;
+    ended.expect("an answer");
+    let use_it = rotation(&second, &second.refresh, 2, 0);
+    assert_eq!(rotate(&fixture, &use_it).await, Ok(()));
+    let again = rotation(&second, &second.refresh, 3, 0);
+    assert_eq!(rotate(&fixture, &again).await, Err(Refusal::Reused));
+    let mut found = told(since).await;
+    found.sessions.sort_by_key(|(_, at)| *at);
+    assert_eq!(found.sessions, [(first.id, at), (second.id, again.at)]);
+    assert_eq!(found.users, []);
+
+    let doing = Doing::by(&account.user.caller(), at, &context);
+    let change = account
+        .user
+        .with_password(PasswordHash("x".into()), None, &doing);
+    fixture.users.commit(&change).await.expect("a commit");
+    assert_eq!(told(since).await.users, [(account.user.id, at)]);
+    let later = at + SignedDuration::from_secs(1);
+    let ended = fixture
+        .sessions
+        .end_all(living.user_id, "everywhere", later, &[])
+        .await;
+    ended.expect("an answer");
+    assert_eq!(told(later).await.users, [(living.user_id, later)]);
+    let long_after = at + SignedDuration::from_secs(60);
+    assert_eq!(told(long_after).await, Revoked::default());
 }
 
 /// For a change of password, the hash is found by id.

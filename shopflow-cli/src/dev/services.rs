@@ -127,7 +127,7 @@ impl Services {
     ) -> anyhow::Result<(impl Future<Output = ()> + Send + 'static, SetUp)> {
         let users = Arc::new(self.database.users());
         let accounts = auth::accounts(users, self.policy, PARALLEL_HASHES);
-        let auth_api = self.auth(accounts.clone())?;
+        let auth_api = self.auth(lifecycle, accounts.clone())?;
         let orders_api = self.orders(lifecycle)?;
         let notify_api = self.notify(lifecycle)?;
         let [auth_at, orders_at, notify_at] = listeners;
@@ -150,15 +150,11 @@ impl Services {
         Ok((servers, set_up))
     }
 
-    fn auth(&self, accounts: Accounts) -> anyhow::Result<AuthApi> {
+    fn auth(&self, lifecycle: &mut Lifecycle, accounts: Accounts) -> anyhow::Result<AuthApi> {
         let sessions = Arc::new(self.database.sessions());
         let keys = Keys::new(self.keys()?);
-        Ok(AuthApi::new(auth::auth(
-            accounts,
-            sessions,
-            keys,
-            self.policy,
-        )))
+        let auth = auth::auth(lifecycle, accounts, sessions, keys, self.policy);
+        Ok(AuthApi::new(auth))
     }
 
     fn orders(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<OrdersApi> {

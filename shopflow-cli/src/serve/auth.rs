@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use core_auth::{
-    Accounts, Auth, AuthSettings, Keys, PasswordCrypto, ScryptParams, SessionStore, UserStore,
+    Accounts, Auth, AuthSettings, Keys, PasswordCrypto, Revocations, ScryptParams, SessionStore,
+    UserStore,
 };
 use core_kernel::SystemClock;
 use shopflow_hashing::BlockingHasher;
@@ -12,8 +13,9 @@ use shopflow_http::{AuthApi, Readiness};
 use shopflow_postgres::{PgSessionStore, PgUserStore, Schema};
 
 use super::database::Database;
-use super::{lifecycle, listen, secret_file, serve, start};
+use super::{lifecycle, listen, revocations, secret_file, serve, start};
 use crate::config::{AuthConfig, PolicyConfig};
+use crate::lifecycle::Lifecycle;
 
 /// Memory that hashes may take together.
 const HASH_MEMORY: u64 = 256 * 1024 * 1024;
@@ -37,7 +39,7 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let needs = Needs(database.clone());
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
     let keys = secret_file::keys(&mut lifecycle, config.keys)?;
-    let auth = auth(accounts, sessions, keys, config.policy);
+    let auth = auth(&mut lifecycle, accounts, sessions, keys, config.policy);
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
     serve(
         (lifecycle, signals),
@@ -60,8 +62,9 @@ pub(crate) fn accounts(
     Accounts::new(users, Arc::new(hasher), Arc::new(SystemClock))
 }
 
-/// All use cases of the service.
+/// All use cases of the service, with what they keep in memory being fed.
 pub(crate) fn auth(
+    lifecycle: &mut Lifecycle,
     accounts: Accounts,
     sessions: Arc<dyn SessionStore>,
     keys: Keys,
@@ -70,7 +73,9 @@ pub(crate) fn auth(
     let settings = AuthSettings {
         refresh_grace: policy.refresh_grace,
     };
-    Auth::new(accounts, sessions, keys, settings)
+    let revoked = Arc::new(Revocations::default());
+    revocations::feed(lifecycle, sessions.clone(), revoked.clone());
+    Auth::new(accounts, sessions, keys, revoked, settings)
 }
 
 /// As many as there are cores, and no more than fit.
