@@ -15,6 +15,8 @@ back_ends! {
         a_service_token_is_valid_and_names_its_service,
         a_refresh_token_works_once_and_its_reuse_ends_the_session,
         within_the_grace_a_used_refresh_token_gets_a_working_pair,
+        of_fifty_refreshes_at_once_one_gets_a_pair_and_the_session_ends,
+        within_the_grace_fifty_refreshes_at_once_all_get_working_pairs,
         a_profile_is_for_its_owner_admins_and_services,
         a_bcrypt_hash_made_elsewhere_logs_in_and_becomes_scrypt,
         a_storm_of_logins_is_bounded_and_told_to_come_again;
@@ -295,4 +297,42 @@ async fn a_storm_of_logins_is_bounded_and_told_to_come_again(on: Backend) {
         assert_problem(answer, 503, "unavailable");
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
+}
+
+/// The answers to fifty refreshes with one token at once.
+async fn fifty_refreshes(world: &World, token: &str) -> Vec<Response> {
+    let refreshes = (0..50).map(|_| refresh(world, token));
+    futures_util::future::join_all(refreshes).await
+}
+
+async fn of_fifty_refreshes_at_once_one_gets_a_pair_and_the_session_ends(on: Backend) {
+    let world = World::start(on).await;
+    let jane = world.customer("jane").await;
+    let answers = fifty_refreshes(&world, &jane.refresh).await;
+    let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!((won.len(), lost.len()), (1, 49));
+    for answer in lost {
+        assert_problem(answer, 401, "invalid_token");
+    }
+    // Somebody else may have been the first, so not even the winner's pair counts.
+    let pair = won[0].json();
+    let [access, next] = ["access_token", "refresh_token"].map(|name| pair[name].clone());
+    assert_eq!(validate(&world, access.as_str().unwrap()).await.status, 401);
+    assert_eq!(refresh(&world, next.as_str().unwrap()).await.status, 401);
+    let ended = "SELECT count(*) FROM sessions WHERE end_reason = 'refresh token reused'";
+    assert_eq!(world.count(ended).await, 1);
+    assert_eq!(world.count("SELECT count(*) FROM refresh_tokens").await, 2);
+}
+
+async fn within_the_grace_fifty_refreshes_at_once_all_get_working_pairs(on: Backend) {
+    let grace = ("REFRESH_REUSE_GRACE_SECONDS", "60".to_owned());
+    let world = World::start_with(on, |setup| setup.extra.push(grace)).await;
+    let jane = world.customer("jane").await;
+    for answer in fifty_refreshes(&world, &jane.refresh).await {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let access = answer.json()["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(validate(&world, &access).await.status, 200);
+    }
+    let living = "SELECT count(*) FROM sessions WHERE ended_at IS NULL";
+    assert_eq!(world.count(living).await, 1, "all of one session");
 }
