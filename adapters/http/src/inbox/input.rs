@@ -10,8 +10,8 @@ use crate::query::{Query, one_of, within};
 /// As many as one answer holds.
 const MAX_LIMIT: u32 = 10_000;
 
-/// As many as one answer holds unless more are asked for.
-const DEFAULT_LIMIT: u32 = 1000;
+/// As many as one answer holds unless fewer are asked for: a test that counts wants all.
+const DEFAULT_LIMIT: u32 = MAX_LIMIT;
 
 /// Which messages are wanted.
 pub(super) fn filter(query: &Query, faults: &mut Faults) -> InboxFilter {
