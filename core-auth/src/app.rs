@@ -13,6 +13,7 @@ use crate::password::{Password, PasswordHash, Verdict};
 use crate::ports::{HashError, PasswordHasher, SessionStore, StoreError, UserStore};
 use crate::revocation::{Revocations, Standing};
 use crate::session::{NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash};
+use crate::throttle::{LoginThrottle, Throttle, TooManyFailures};
 use crate::token::{
     AccessClaims, Bearer, Keyring, RefreshClaims, SignError, TokenError, TokenPair,
 };
@@ -43,6 +44,9 @@ pub enum LoginError {
     /// The right password of a deactivated account (403).
     #[error("the account is deactivated")]
     Deactivated,
+    /// The account was tried too often in vain (429).
+    #[error(transparent)]
+    TooManyFailures(#[from] TooManyFailures),
     /// The password could not be hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -178,6 +182,7 @@ pub struct Auth {
     keys: Keys,
     revocations: Arc<Revocations>,
     settings: AuthSettings,
+    throttle: Throttle,
 }
 
 impl Auth {
@@ -197,7 +202,15 @@ impl Auth {
             keys,
             revocations,
             settings,
+            throttle: Throttle::default(),
         }
+    }
+
+    /// The same, slowing down who guesses passwords.
+    #[must_use]
+    pub fn with_throttle(mut self, throttle: Arc<dyn LoginThrottle>) -> Self {
+        self.throttle = Throttle(Some(throttle));
+        self
     }
 
     /// Makes a customer's account.
@@ -221,8 +234,10 @@ impl Auth {
     /// Begins a session for the owner of these credentials.
     ///
     /// # Errors
-    /// `InvalidCredentials`, `Deactivated` (only to the right password), or what failed.
+    /// `InvalidCredentials`, `Deactivated` (only to the right password), `TooManyFailures`, or what
+    /// failed.
     pub async fn login(&self, email: &Email, password: Password) -> Result<TokenPair, LoginError> {
+        let attempt = self.throttle.begin(email).await?;
         let account = self.accounts.users.find_by_email(email).await?;
         let stored = account
             .as_ref()
@@ -233,8 +248,10 @@ impl Auth {
             .verify(password.clone(), stored)
             .await?;
         let (Some(account), Verdict::Right { outdated }) = (account, verdict) else {
+            attempt.end(false).await?;
             return Err(LoginError::InvalidCredentials);
         };
+        attempt.end(true).await?;
         if !account.user.is_active {
             return Err(LoginError::Deactivated);
         }
@@ -341,6 +358,16 @@ impl Auth {
             email: Some(Email::normalized(&claims.email)),
             session: Some(claims.sid),
         })
+    }
+
+    /// Whether this is a valid service token. That needs no store.
+    #[must_use]
+    pub fn is_service(&self, token: &str) -> bool {
+        let bearer = self
+            .keys
+            .current()
+            .read_bearer(token, self.accounts.clock.now());
+        matches!(bearer, Ok(Bearer::Service(_)))
     }
 
     /// What the state in memory would say, from the store itself.

@@ -12,6 +12,7 @@ mod revocation;
 mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod throttle;
 mod token;
 mod user;
 
@@ -31,6 +32,9 @@ pub use revocation::{OVERLAP, Revocations, Revoked, Standing};
 pub use session::{
     AccessState, NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash,
 };
+#[cfg(feature = "testing")]
+pub use throttle::MockLoginThrottle;
+pub use throttle::{AccountKey, LoginThrottle, TooManyFailures, Turn};
 pub use token::{
     AccessClaims, Bearer, Keyring, KeyringError, RefreshClaims, ServiceClaims, SignError,
     TokenError, TokenPair,

@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod fault;
 pub mod id;
+mod limit;
 mod money;
 mod outbox;
 mod page;
@@ -24,6 +25,7 @@ pub use error::{BoxError, chain};
 pub use event::Envelope;
 pub use fault::{At, Fault, Faults, Violation};
 pub use id::{EventId, NotificationId, OrderId, SessionId, TokenId, UserId};
+pub use limit::{Decision, Limit, LimitKey, RateLimiter};
 pub use money::{Currency, Money, MoneyError};
 pub use outbox::{
     EventPublisher, Outbox, OutboxBacklog, OutboxMessage, PublishError, RelayError, RelayReport,
