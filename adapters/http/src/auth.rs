@@ -1,43 +1,40 @@
 //! The auth service (PRD §4.1).
 
 mod dto;
+mod limit;
 mod users;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use core_auth::{
     Auth, Email, Identity, LoginError, ProfileError, RefreshError, RegisterError, StoreError,
-    ValidateError,
+    TooManyFailures, ValidateError,
 };
 use core_auth::{HashError, Password};
-use core_kernel::UserId;
+use core_kernel::{RateLimiter, UserId};
 use http::{Method, StatusCode};
 
 use crate::error::ApiError;
 use crate::fields::{self, Value};
+use crate::limit::Limiter;
 use crate::pipeline::Api;
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
+use crate::route::Route;
 use dto::{Profile, Registered, Tokens, Validated};
-
-/// What is only posted to, right below `/auth`.
-const POSTED: [&str; 6] = [
-    "register",
-    "login",
-    "refresh",
-    "validate",
-    "logout",
-    "logout-all",
-];
 
 /// The REST side of [`Auth`].
 #[derive(Clone)]
 pub struct AuthApi {
     auth: Auth,
+    limiter: Limiter,
 }
 
 #[async_trait]
 impl Api for AuthApi {
     async fn respond(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        limit::of_client(&self.limiter, &self.auth, request).await?;
         let path = request.path().to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), segments.as_slice()) {
@@ -55,35 +52,26 @@ impl Api for AuthApi {
                 self.change_password(request, id).await
             }
             (&Method::GET, ["auth", "users", id, "audit"]) => self.audit(request, id).await,
-            (_, ["auth", "users"] | ["auth", "users", _, "audit"]) => {
-                Err(ApiError::method_not_allowed("GET, HEAD"))
-            }
-            (_, ["auth", "users", _]) => {
-                Err(ApiError::method_not_allowed("GET, HEAD, PATCH, DELETE"))
-            }
-            (_, ["auth", "users", _, "password"]) => Err(ApiError::method_not_allowed("POST")),
-            (_, ["auth", word]) if POSTED.contains(word) => {
-                Err(ApiError::method_not_allowed("POST"))
-            }
             _ => Err(ApiError::unknown_path()),
         }
     }
 
-    fn route(&self, path: &str) -> Option<&'static str> {
+    fn route(&self, path: &str) -> Option<Route> {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        match segments.as_slice() {
-            ["auth", "register"] => Some("/auth/register"),
-            ["auth", "login"] => Some("/auth/login"),
-            ["auth", "refresh"] => Some("/auth/refresh"),
-            ["auth", "validate"] => Some("/auth/validate"),
-            ["auth", "logout"] => Some("/auth/logout"),
-            ["auth", "logout-all"] => Some("/auth/logout-all"),
-            ["auth", "users"] => Some("/auth/users"),
-            ["auth", "users", _] => Some("/auth/users/{id}"),
-            ["auth", "users", _, "password"] => Some("/auth/users/{id}/password"),
-            ["auth", "users", _, "audit"] => Some("/auth/users/{id}/audit"),
-            _ => None,
-        }
+        Some(match segments.as_slice() {
+            ["auth", "register"] => Route::public("/auth/register", "POST"),
+            ["auth", "login"] => Route::public("/auth/login", "POST"),
+            ["auth", "refresh"] => Route::public("/auth/refresh", "POST"),
+            // For our own services.
+            ["auth", "validate"] => Route::internal("/auth/validate", "POST"),
+            ["auth", "logout"] => Route::public("/auth/logout", "POST"),
+            ["auth", "logout-all"] => Route::public("/auth/logout-all", "POST"),
+            ["auth", "users"] => Route::public("/auth/users", "GET, HEAD"),
+            ["auth", "users", _] => Route::public("/auth/users/{id}", "GET, HEAD, PATCH, DELETE"),
+            ["auth", "users", _, "password"] => Route::public("/auth/users/{id}/password", "POST"),
+            ["auth", "users", _, "audit"] => Route::public("/auth/users/{id}/audit", "GET, HEAD"),
+            _ => return None,
+        })
     }
 }
 
@@ -91,7 +79,15 @@ impl AuthApi {
     /// The service on these use cases.
     #[must_use]
     pub fn new(auth: Auth) -> Self {
-        Self { auth }
+        let limiter = None;
+        Self { auth, limiter }
+    }
+
+    /// The same, with a limit on the requests of one address.
+    #[must_use]
+    pub fn with_limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
+        self.limiter = Some(limiter);
+        self
     }
 
     async fn register(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
@@ -185,6 +181,7 @@ impl From<LoginError> for ApiError {
         match error {
             LoginError::InvalidCredentials => Self::invalid_credentials(),
             LoginError::Deactivated => Self::account_deactivated(),
+            LoginError::TooManyFailures(TooManyFailures(wait)) => Self::rate_limited(wait),
             LoginError::Hash(error) => error.into(),
             LoginError::Sign(error) => Self::internal(error.into()),
             LoginError::Store(error) => error.into(),

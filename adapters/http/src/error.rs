@@ -4,6 +4,7 @@
 //! kept apart as `source` and logged once, by the pipeline.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use core_kernel::{At, BoxError, Faults};
@@ -11,6 +12,7 @@ use http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
+use crate::limit::seconds;
 use crate::reply::{self, Reply};
 
 /// A refusal or a failure. Boxed, since it rides in the result of every handler and is rare.
@@ -220,6 +222,17 @@ impl ApiError {
             "unsupported_media_type",
             "The Content-Type must be application/json.",
         )
+    }
+
+    /// 429: too often; `wait` tells when it may be tried again.
+    pub(crate) fn rate_limited(wait: Duration) -> Self {
+        let mut error = Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            "Too many requests. The Retry-After header tells when to try again.",
+        );
+        error.0.header = Some((RETRY_AFTER, HeaderValue::from(seconds(wait))));
+        error
     }
 
     /// 503: something that this service needs is away.

@@ -27,6 +27,7 @@ use crate::notify::NotifyApi;
 use crate::pipeline::Api;
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
+use crate::route::Route;
 use dto::{AttemptDto, DeadLetterDto, List, MessageDto, OverviewDto, RuleDto};
 pub use page::PagesError;
 use page::{Board, Pages};
@@ -86,12 +87,11 @@ impl Api for InboxApi {
         match Place::find(&path) {
             Some(_) if !is_own_host(request.host()) => Err(ApiError::foreign_host()),
             Some(place) => self.at(place, request).await,
-            None if is_below_inbox(&path) => Err(ApiError::unknown_path()),
             None => self.api.respond(request).await,
         }
     }
 
-    fn route(&self, path: &str) -> Option<&'static str> {
+    fn route(&self, path: &str) -> Option<Route> {
         match Place::find(path) {
             Some(place) => Some(place.route()),
             None => self.api.route(path),
@@ -102,10 +102,6 @@ impl Api for InboxApi {
 /// Names are anybody's; addresses and `localhost` are this machine's.
 fn is_own_host(host: Option<&str>) -> bool {
     host.is_some_and(|host| host == "localhost" || host.parse::<IpAddr>().is_ok())
-}
-
-fn is_below_inbox(path: &str) -> bool {
-    path.starts_with("/inbox/")
 }
 
 impl InboxApi {
@@ -136,9 +132,7 @@ impl InboxApi {
                 self.faults.clear();
                 Ok(reply::empty(StatusCode::NO_CONTENT))
             }
-            (&Method::GET, place) => self.read(place, request).await,
-            (_, Place::Faults) => Err(ApiError::method_not_allowed("GET, HEAD, POST, DELETE")),
-            _ => Err(ApiError::method_not_allowed("GET, HEAD")),
+            (_, place) => self.read(place, request).await,
         }
     }
 

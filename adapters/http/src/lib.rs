@@ -7,28 +7,37 @@
 mod auth;
 mod body;
 mod client;
+mod cors;
+mod edge;
 mod error;
 mod fields;
 mod inbox;
+mod limit;
 mod notify;
 mod ops;
 mod orders;
 mod pipeline;
+mod proxies;
 mod query;
 mod reply;
 mod request;
+mod route;
 mod server;
 
 pub use auth::AuthApi;
 pub use client::{
     AuthClient, CallError, HttpClient, OrdersClient, ServiceToken, UrlError, is_base_url,
 };
+pub use cors::{AllowedOrigins, OriginsError};
+pub use edge::Edge;
 pub use error::ApiError;
 pub use inbox::{Dashboard, InboxApi, Overview, PagesError};
 pub use notify::NotifyApi;
 pub use ops::{Ops, Readiness};
 pub use orders::OrdersApi;
 pub use pipeline::Api;
+pub use proxies::{ProxiesError, TrustedProxies};
 pub use reply::Reply;
 pub use request::Inbound;
+pub use route::Route;
 pub use server::{Server, serve};

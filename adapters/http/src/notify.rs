@@ -15,6 +15,7 @@ use crate::pipeline::Api;
 use crate::query::one_of;
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
+use crate::route::Route;
 use dto::{List, NotificationDto};
 
 /// The REST side of [`Notifications`].
@@ -32,20 +33,17 @@ impl Api for NotifyApi {
         match (request.method(), segments.as_slice()) {
             (&Method::GET, ["notifications"]) => self.list(request).await,
             (&Method::GET, ["notifications", id]) => self.get(request, id).await,
-            (_, ["notifications"] | ["notifications", _]) => {
-                Err(ApiError::method_not_allowed("GET, HEAD"))
-            }
             _ => Err(ApiError::unknown_path()),
         }
     }
 
-    fn route(&self, path: &str) -> Option<&'static str> {
+    fn route(&self, path: &str) -> Option<Route> {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        match segments.as_slice() {
-            ["notifications"] => Some("/notifications"),
-            ["notifications", _] => Some("/notifications/{id}"),
-            _ => None,
-        }
+        Some(match segments.as_slice() {
+            ["notifications"] => Route::public("/notifications", "GET, HEAD"),
+            ["notifications", _] => Route::public("/notifications/{id}", "GET, HEAD"),
+            _ => return None,
+        })
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use core_kernel::{
-    Caller, Faults, OrderId, RequestContext, Role, ScopeError, TokenVerifier, UserScope,
-    VerifyError, Violation,
+    Caller, Faults, LimitKey, OrderId, RateLimiter, RequestContext, Role, ScopeError,
+    TokenVerifier, UserScope, VerifyError, Violation,
 };
 use core_orders::{
     AccessError, Actor, OrderFilter, OrderSort, OrderStatus, Orders, PlaceError, SortField,
@@ -20,10 +20,12 @@ use http::{HeaderValue, Method, StatusCode};
 
 use crate::error::ApiError;
 use crate::fields;
+use crate::limit::{self, Limiter};
 use crate::pipeline::Api;
 use crate::query::{Query, one_of};
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
+use crate::route::Route;
 use dto::{History, List, OrderDto, Transitioned};
 
 /// The REST side of [`Orders`].
@@ -31,6 +33,7 @@ use dto::{History, List, OrderDto, Transitioned};
 pub struct OrdersApi {
     orders: Orders,
     verifier: Arc<dyn TokenVerifier>,
+    limiter: Limiter,
 }
 
 #[async_trait]
@@ -44,24 +47,19 @@ impl Api for OrdersApi {
             (&Method::GET, ["orders", id]) => self.get(request, id).await,
             (&Method::PATCH, ["orders", id, "status"]) => self.transition(request, id).await,
             (&Method::GET, ["orders", id, "history"]) => self.history(request, id).await,
-            (_, ["orders"]) => Err(ApiError::method_not_allowed("GET, HEAD, POST")),
-            (_, ["orders", _] | ["orders", _, "history"]) => {
-                Err(ApiError::method_not_allowed("GET, HEAD"))
-            }
-            (_, ["orders", _, "status"]) => Err(ApiError::method_not_allowed("PATCH")),
             _ => Err(ApiError::unknown_path()),
         }
     }
 
-    fn route(&self, path: &str) -> Option<&'static str> {
+    fn route(&self, path: &str) -> Option<Route> {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        match segments.as_slice() {
-            ["orders"] => Some("/orders"),
-            ["orders", _] => Some("/orders/{id}"),
-            ["orders", _, "status"] => Some("/orders/{id}/status"),
-            ["orders", _, "history"] => Some("/orders/{id}/history"),
-            _ => None,
-        }
+        Some(match segments.as_slice() {
+            ["orders"] => Route::public("/orders", "GET, HEAD, POST"),
+            ["orders", _] => Route::public("/orders/{id}", "GET, HEAD"),
+            ["orders", _, "status"] => Route::public("/orders/{id}/status", "PATCH"),
+            ["orders", _, "history"] => Route::public("/orders/{id}/history", "GET, HEAD"),
+            _ => return None,
+        })
     }
 }
 
@@ -69,11 +67,31 @@ impl OrdersApi {
     /// The service on these use cases; tokens are checked by `verifier` on every request.
     #[must_use]
     pub fn new(orders: Orders, verifier: Arc<dyn TokenVerifier>) -> Self {
-        Self { orders, verifier }
+        Self {
+            orders,
+            verifier,
+            limiter: None,
+        }
+    }
+
+    /// The same, with a limit on the requests of one user.
+    #[must_use]
+    pub fn with_limiter(mut self, limiter: Arc<dyn RateLimiter>) -> Self {
+        self.limiter = Some(limiter);
+        self
+    }
+
+    /// Who calls, if they have not called too often. Our own services are not counted.
+    async fn caller(&self, request: &Inbound) -> Result<Caller, ApiError> {
+        let caller = authenticate(&*self.verifier, request).await?;
+        if let Some(user) = caller.user_id() {
+            limit::check(&self.limiter, LimitKey::User(user), request).await?;
+        }
+        Ok(caller)
     }
 
     async fn place(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
-        let caller = authenticate(&*self.verifier, request).await?;
+        let caller = self.caller(request).await?;
         Orders::may_place(&caller)?;
         let body = request.json_body().await?;
         let new = dto::new_order(&fields::object(&body)?)?;
@@ -86,7 +104,7 @@ impl OrdersApi {
     }
 
     async fn list(&self, request: &Inbound) -> Result<Reply, ApiError> {
-        let caller = authenticate(&*self.verifier, request).await?;
+        let caller = self.caller(request).await?;
         let query = request.query();
         let mut faults = Faults::new();
         let scope = scope(&caller, &query, &mut faults)?;
@@ -107,19 +125,19 @@ impl OrdersApi {
     }
 
     async fn get(&self, request: &Inbound, id: &str) -> Result<Reply, ApiError> {
-        let caller = authenticate(&*self.verifier, request).await?;
+        let caller = self.caller(request).await?;
         let order = self.orders.get(&caller, order_id(id)?).await?;
         reply::json(StatusCode::OK, &OrderDto::from(&order))
     }
 
     async fn history(&self, request: &Inbound, id: &str) -> Result<Reply, ApiError> {
-        let caller = authenticate(&*self.verifier, request).await?;
+        let caller = self.caller(request).await?;
         let history = self.orders.history(&caller, order_id(id)?).await?;
         reply::json(StatusCode::OK, &History::from(history.as_slice()))
     }
 
     async fn transition(&self, request: &mut Inbound, id: &str) -> Result<Reply, ApiError> {
-        let caller = authenticate(&*self.verifier, request).await?;
+        let caller = self.caller(request).await?;
         if caller.role() != Role::Admin {
             return Err(ApiError::forbidden("Only admins move orders."));
         }

@@ -1,5 +1,6 @@
 //! What every request goes through, whichever service it is for.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -7,25 +8,29 @@ use async_trait::async_trait;
 use core_kernel::chain;
 use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
 use tracing::Instrument;
 
+use crate::edge::Edge;
 use crate::error::ApiError;
 use crate::ops::Ops;
 use crate::reply::Reply;
 use crate::request::Inbound;
+use crate::route::Route;
 
 /// A service's own part: one `match` from method and path to handler.
 #[async_trait]
 pub trait Api: Send + Sync + 'static {
-    /// The answer to a request that is not about health or metrics.
+    /// The answer to a request for one of its routes, by one of the route's methods.
     async fn respond(&self, request: &mut Inbound) -> Result<Reply, ApiError>;
 
-    /// The path with its ids replaced by their names, `/orders/{id}`, for metrics and logs; `None`
-    /// for a path that the service does not have.
-    fn route(&self, path: &str) -> Option<&'static str>;
+    /// What stands at a path; `None` for a path that the service does not have.
+    fn route(&self, path: &str) -> Option<Route>;
 }
+
+/// What [`Ops`] answers.
+const OPS: Route = Route::internal("ops", "GET, HEAD");
 
 /// Longer than any handler's own limits; a request that is still running is given up as a 503.
 const DEADLINE: Duration = Duration::from_secs(25);
@@ -34,10 +39,12 @@ const DEADLINE: Duration = Duration::from_secs(25);
 pub(crate) async fn handle<A: Api + ?Sized>(
     api: &A,
     ops: &Ops,
+    edge: &Edge,
     request: Request<Incoming>,
+    peer: IpAddr,
 ) -> Reply {
     let started = Instant::now();
-    let mut request = Inbound::new(request);
+    let mut request = Inbound::new(request, |headers| edge.proxies.client(peer, headers));
     let id = request.context.request_id.clone();
     // At this level it is there whatever is filtered out: its ids belong to every line.
     let span = tracing::error_span!(
@@ -47,34 +54,73 @@ pub(crate) async fn handle<A: Api + ?Sized>(
     );
     async {
         let method = request.method().clone();
-        let ours = match request.has_one_host() {
-            true => ops.respond(&request).await,
-            false => Some(Err(ApiError::bad_host())),
-        };
-        let route = match &ours {
-            Some(_) => "ops",
-            None => api.route(request.path()).unwrap_or("unknown"),
-        };
-        let result = match ours {
-            Some(result) => result,
-            None => answer(api, &mut request).await,
-        };
+        let (route, result) = find(api, ops, edge, &mut request).await;
         let mut reply = result.unwrap_or_else(|error| {
             log_failure(&error);
             error.into_reply(&id)
         });
-        let headers = reply.headers_mut();
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // Answers are personal, and some are tokens (RFC 6749 §5.1): nobody is to keep them.
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            headers.insert("x-request-id", value);
-        }
-        record(&method, route, &reply, started.elapsed());
+        label(&request, route, edge, reply.headers_mut());
+        let name = route.map_or("unknown", |route| route.name);
+        record(&method, name, &reply, started.elapsed());
         reply
     }
     .instrument(span)
     .await
+}
+
+/// What stands at the path, and the answer.
+async fn find<A: Api + ?Sized>(
+    api: &A,
+    ops: &Ops,
+    edge: &Edge,
+    request: &mut Inbound,
+) -> (Option<Route>, Result<Reply, ApiError>) {
+    let ours = match request.has_one_host() {
+        true => ops.respond(request).await,
+        false => Some(Err(ApiError::bad_host())),
+    };
+    if let Some(result) = ours {
+        return (Some(OPS), result);
+    }
+    match api.route(request.path()) {
+        Some(route) => (Some(route), at(api, route, edge, request).await),
+        None => (None, Err(ApiError::unknown_path())),
+    }
+}
+
+/// The headers that answers have, whatever they say.
+fn label(request: &Inbound, route: Option<Route>, edge: &Edge, headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Answers are personal, and some are tokens (RFC 6749 §5.1): nobody is to keep them.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(value) = HeaderValue::from_str(&request.context.request_id) {
+        headers.insert("x-request-id", value);
+    }
+    if let Some(standing) = request.standing() {
+        standing.tell(headers);
+    }
+    if route.is_some_and(|route| route.cross_origin) {
+        edge.origins.grant(request.headers(), headers);
+    }
+}
+
+/// The answer at a route: to a browser that asks for leave, to a method, or to neither.
+async fn at<A: Api + ?Sized>(
+    api: &A,
+    route: Route,
+    edge: &Edge,
+    request: &mut Inbound,
+) -> Result<Reply, ApiError> {
+    let (method, headers) = (request.method(), request.headers());
+    if route.cross_origin
+        && let Some(leave) = edge.origins.preflight(method, headers, route.methods)
+    {
+        return Ok(leave);
+    }
+    match route.has(method) {
+        true => answer(api, request).await,
+        false => Err(ApiError::method_not_allowed(route.methods)),
+    }
 }
 
 /// Runs the handler; one that panics or takes too long harms only its own request.
@@ -97,7 +143,7 @@ fn log_failure(error: &ApiError) {
 fn record(method: &http::Method, route: &'static str, reply: &Reply, took: Duration) {
     let status = reply.status().as_u16();
     let ms = took.as_secs_f64() * 1000.0;
-    if route == "ops" {
+    if route == OPS.name {
         tracing::debug!(method = %method, route, status, ms, "request");
         return;
     }

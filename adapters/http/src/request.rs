@@ -1,16 +1,18 @@
 //! Requests as handlers see them.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use core_kernel::{EventId, RequestContext, TraceContext};
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, HeaderName, Method, Request, Version};
 use hyper::body::Incoming;
 
 use crate::body;
 use crate::error::ApiError;
+use crate::limit::Standing;
 use crate::query::Query;
 
 /// A request with its context.
@@ -18,14 +20,21 @@ use crate::query::Query;
 pub struct Inbound {
     parts: Parts,
     body: Option<Incoming>,
+    client: IpAddr,
+    standing: OnceLock<Standing>,
     /// What the request is known by.
     pub context: RequestContext,
 }
 
 impl Inbound {
-    pub(crate) fn new(request: Request<Incoming>) -> Self {
+    /// A request from `client`, whoever stands in between.
+    pub(crate) fn new(
+        request: Request<Incoming>,
+        client: impl FnOnce(&HeaderMap) -> IpAddr,
+    ) -> Self {
         let (mut parts, body) = request.into_parts();
         let context = context(&parts.headers);
+        let client = client(&parts.headers);
         // HEAD is GET without the body, which hyper leaves out by itself (RFC 9110 §9.3.2).
         if parts.method == Method::HEAD {
             parts.method = Method::GET;
@@ -33,6 +42,8 @@ impl Inbound {
         Self {
             parts,
             body: Some(body),
+            client,
+            standing: OnceLock::new(),
             context,
         }
     }
@@ -59,6 +70,28 @@ impl Inbound {
         Some(host.trim_start_matches('[').trim_end_matches(']'))
     }
 
+    /// The address of whoever sent it, see `TRUSTED_PROXIES`.
+    #[must_use]
+    pub fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    /// All headers.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// Keeps where the caller stands, for the answer.
+    pub(crate) fn note(&self, standing: Standing) {
+        // A request is counted once; should it be counted by two limits, the first is told.
+        let _ = self.standing.set(standing);
+    }
+
+    /// Where the caller stands, if the request was counted.
+    pub(crate) fn standing(&self) -> Option<&Standing> {
+        self.standing.get()
+    }
+
     /// The path.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -75,7 +108,15 @@ impl Inbound {
     /// # Errors
     /// 401 without exactly one `Authorization` header of that scheme.
     pub(crate) fn bearer(&self) -> Result<&str, ApiError> {
-        let mut headers = self.parts.headers.get_all(AUTHORIZATION).into_iter();
+        self.bearer_in(&AUTHORIZATION)
+    }
+
+    /// The bearer token in a header of the same form.
+    ///
+    /// # Errors
+    /// 401 without exactly one such header of that scheme.
+    pub(crate) fn bearer_in(&self, name: &HeaderName) -> Result<&str, ApiError> {
+        let mut headers = self.parts.headers.get_all(name).into_iter();
         match (headers.next(), headers.next()) {
             (Some(header), None) => header
                 .to_str()

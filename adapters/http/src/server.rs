@@ -14,6 +14,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::edge::Edge;
 use crate::ops::Ops;
 use crate::pipeline::{self, Api};
 
@@ -35,6 +36,8 @@ pub struct Server<A: ?Sized> {
     pub api: Arc<A>,
     /// Its operators' side.
     pub ops: Ops,
+    /// What lies between it and its callers.
+    pub edge: Edge,
     /// How long requests in flight may take to finish once it stops.
     pub grace: Duration,
 }
@@ -48,8 +51,10 @@ pub async fn serve<A: Api + ?Sized>(server: Server<A>, stop: impl Future<Output 
         listener,
         api,
         ops,
+        edge,
         grace,
     } = server;
+    let edge = Arc::new(edge);
     let graceful = GracefulShutdown::new();
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut http = http1::Builder::new();
@@ -64,9 +69,9 @@ pub async fn serve<A: Api + ?Sized>(server: Server<A>, stop: impl Future<Output 
             let permit = free.clone().acquire_owned().await;
             (listener.accept().await, permit)
         };
-        let (stream, permit) = tokio::select! {
+        let (stream, peer, permit) = tokio::select! {
             accepted = accepted => match accepted {
-                (Ok((stream, _)), permit) => (stream, permit),
+                (Ok((stream, peer)), permit) => (stream, peer.ip(), permit),
                 (Err(error), _) => {
                     tracing::warn!(error = %error, "connection not accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -76,10 +81,13 @@ pub async fn serve<A: Api + ?Sized>(server: Server<A>, stop: impl Future<Output 
             () = &mut stop => break,
         };
         let connection = http.serve_connection(io(stream), {
-            let (api, ops) = (api.clone(), ops.clone());
+            let (api, ops, edge) = (api.clone(), ops.clone(), edge.clone());
             service_fn(move |request: Request<Incoming>| {
-                let (api, ops) = (api.clone(), ops.clone());
-                async move { Ok::<_, Infallible>(pipeline::handle(&*api, &ops, request).await) }
+                let (api, ops, edge) = (api.clone(), ops.clone(), edge.clone());
+                async move {
+                    let reply = pipeline::handle(&*api, &ops, &edge, request, peer).await;
+                    Ok::<_, Infallible>(reply)
+                }
             })
         });
         let connection = graceful.watch(connection);

@@ -1,5 +1,7 @@
 //! The paths of the inbox.
 
+use crate::route::Route;
+
 /// A path of the inbox, whatever the method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -54,9 +56,9 @@ impl Place {
         })
     }
 
-    /// The path with its number replaced by its name.
-    pub(super) fn route(self) -> &'static str {
-        match self {
+    /// The path, with what it allows. No page of another site is to read mails or set faults.
+    pub(super) fn route(self) -> Route {
+        let name = match self {
             Self::List => "/inbox",
             Self::Messages => "/inbox/messages",
             Self::Message(_) => "/inbox/{id}",
@@ -70,7 +72,12 @@ impl Place {
             Self::Faults => "/inbox/faults",
             Self::Style => "/inbox/style.css",
             Self::Script => "/inbox/app.js",
-        }
+        };
+        let methods = match self {
+            Self::Faults => "GET, HEAD, POST, DELETE",
+            _ => "GET, HEAD",
+        };
+        Route::internal(name, methods)
     }
 }
 
@@ -110,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_route_names_no_number() {
-        assert_eq!(Place::Message(17).route(), "/inbox/{id}");
-        assert_eq!(Place::Mail(17).route(), "/inbox/{id}/mail.eml");
+        assert_eq!(Place::Message(17).route().name, "/inbox/{id}");
+        assert_eq!(Place::Mail(17).route().name, "/inbox/{id}/mail.eml");
     }
 }

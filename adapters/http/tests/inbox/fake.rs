@@ -16,7 +16,9 @@ use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use shopflow_http::{Dashboard, InboxApi, NotifyApi, Ops, Overview, Readiness, Server, serve};
+use shopflow_http::{
+    Dashboard, Edge, InboxApi, NotifyApi, Ops, Overview, Readiness, Server, serve,
+};
 use tokio::net::TcpListener;
 
 /// Order `n`.
@@ -202,6 +204,7 @@ impl Served {
             listener,
             api: Arc::new(api),
             ops: Ops::new(Arc::new(Ready), String::new),
+            edge: Edge::default(),
             grace: Duration::ZERO,
         };
         tokio::spawn(serve(server, std::future::pending()));
