@@ -4,6 +4,7 @@
 
 mod args;
 mod dev;
+mod limits;
 mod problems;
 mod read;
 mod services;

@@ -4,7 +4,7 @@
 pub(crate) mod auth;
 mod database;
 mod notify;
-mod orders;
+pub(crate) mod orders;
 pub(crate) mod relay;
 pub(crate) mod revocations;
 mod secret_file;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
-use shopflow_http::{Api, Ops, Readiness, Server};
+use shopflow_http::{Api, Edge, Ops, Readiness, Server};
 use tokio::net::TcpListener;
 
 use crate::Failure;
@@ -98,9 +98,10 @@ async fn serve<A: Api>(
     listener: TcpListener,
     api: A,
     ops: Ops,
-    grace: Duration,
+    config: &HttpConfig,
 ) -> anyhow::Result<()> {
-    let server = server(&lifecycle, listener, api, ops, grace);
+    let edge = config.edge.clone();
+    let server = server(&lifecycle, listener, api, ops, edge, config.grace);
     lifecycle.run(signals, server).await
 }
 
@@ -110,12 +111,14 @@ pub(crate) fn server<A: Api>(
     listener: TcpListener,
     api: A,
     ops: Ops,
+    edge: Edge,
     grace: Duration,
 ) -> impl Future<Output = ()> + Send + 'static {
     let server = Server {
         listener,
         api: Arc::new(api),
         ops,
+        edge,
         grace,
     };
     let mut closing = lifecycle.closing();

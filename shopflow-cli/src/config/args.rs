@@ -38,7 +38,15 @@ settings! {
         bind_address = "BIND_ADDRESS", "Address to listen on [default: 0.0.0.0]";
         shutdown_grace_seconds = "SHUTDOWN_GRACE_SECONDS", "How long a stop may take [default: 30]";
         migrate_on_start = "MIGRATE_ON_START", "Bring the database up to date first: true or false [default: true]";
-    } with { log: LogArgs, database: DatabaseArgs, }
+    } with { log: LogArgs, database: DatabaseArgs, edge: EdgeArgs, }
+}
+
+settings! {
+    /// What lies between the services and their callers.
+    EdgeArgs {
+        trusted_proxies = "TRUSTED_PROXIES", "Proxies whose X-Forwarded-For counts, as 10.0.0.0/8,192.0.2.7 [default: none]";
+        cors_allowed_origins = "CORS_ALLOWED_ORIGINS", "Origins whose pages may call, as https://shop.example,http://localhost:5173 [default: none]";
+    }
 }
 
 settings! {
@@ -73,6 +81,7 @@ settings! {
     PolicyArgs {
         refresh_reuse_grace_seconds = "REFRESH_REUSE_GRACE_SECONDS", "How long a used refresh token still gets a pair [default: 0]";
         password_hash_max_wait_seconds = "PASSWORD_HASH_MAX_WAIT_SECONDS", "How long a login waits for its turn to hash before it gets a 503 [default: 10]";
+        rate_limit_auth_per_minute = "RATE_LIMIT_AUTH_PER_MINUTE", "Requests to /auth/* of one address in any 60 seconds; 0 for no limit, nor on failed logins [default: 100]";
     } with { scrypt: ScryptArgs, }
 }
 
@@ -93,8 +102,15 @@ settings! {
 }
 
 settings! {
+    /// How much one user may ask of the order service.
+    OrderLimitArgs {
+        rate_limit_orders_per_minute = "RATE_LIMIT_ORDERS_PER_MINUTE", "Requests to /orders of one user in any 60 seconds; 0 for no limit [default: 1000]";
+    }
+}
+
+settings! {
     /// The order service.
-    OrdersArgs {} with { peers: PeerArgs, http: HttpArgs, }
+    OrdersArgs {} with { limit: OrderLimitArgs, peers: PeerArgs, http: HttpArgs, }
 }
 
 settings! {

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use core_notify::FaultRule;
+use shopflow_http::Edge;
 
-use super::args::{LogArgs, PolicyArgs};
+use super::args::{EdgeArgs, LogArgs, OrderLimitArgs, PolicyArgs};
 use super::problems::Problems;
 use super::services::{LogConfig, LogFormat, PolicyConfig};
 
@@ -49,6 +50,10 @@ pub(crate) struct DevArgs {
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
+    order_limit: OrderLimitArgs,
+    #[command(flatten)]
+    edge: EdgeArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -64,6 +69,9 @@ pub(crate) struct DevConfig {
     pub(crate) ask: bool,
     pub(crate) faults: Vec<FaultRule>,
     pub(crate) policy: PolicyConfig,
+    /// Requests to the order service of one user in a minute, if they are limited.
+    pub(crate) order_limit: Option<u32>,
+    pub(crate) edge: Edge,
     pub(crate) log: LogConfig,
 }
 
@@ -75,6 +83,8 @@ impl DevArgs {
     pub(crate) fn resolve(self) -> Result<DevConfig, Problems> {
         let mut problems = Problems::default();
         let policy = self.policy.check(&mut problems);
+        let order_limit = self.order_limit.check(&mut problems);
+        let edge = self.edge.check(&mut problems);
         let log = self.log.check(&mut problems, "warn", LogFormat::Text);
         let ports = [
             ("--auth-port", self.auth_port),
@@ -97,6 +107,8 @@ impl DevArgs {
             ask: !self.yes,
             faults: self.fail,
             policy,
+            order_limit,
+            edge,
             log,
         })
     }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use core_auth::{Email, Keyring, KeyringError, Phone, ScryptParams};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
-use shopflow_http::is_base_url;
+use shopflow_http::{Edge, is_base_url};
 use shopflow_twilio::Account;
 
 use super::args::{
     AuthArgs, DatabaseArgs, HttpArgs, KeyArgs, LogArgs, NotifyArgs, OrdersArgs, PeerArgs,
     PolicyArgs, ScryptArgs,
 };
+use super::limits::per_minute;
 use super::problems::Problems;
 use super::read::{Secret, check, or_default, required, required_secret, secret};
 use crate::telemetry;
@@ -46,6 +47,7 @@ pub(crate) struct HttpConfig {
     pub(crate) address: SocketAddr,
     pub(crate) grace: Duration,
     pub(crate) migrate: bool,
+    pub(crate) edge: Edge,
     pub(crate) log: LogConfig,
     pub(crate) database: DatabaseConfig,
 }
@@ -72,6 +74,8 @@ pub(crate) struct PolicyConfig {
     pub(crate) scrypt: ScryptParams,
     pub(crate) hash_max_wait: Duration,
     pub(crate) refresh_grace: SignedDuration,
+    /// Requests of one address in a minute, if they are limited.
+    pub(crate) rate_limit: Option<u32>,
 }
 
 /// How the auth service and the broker are reached.
@@ -85,6 +89,8 @@ pub(crate) struct PeerConfig {
 /// The order service.
 #[derive(Clone, Debug)]
 pub(crate) struct OrdersConfig {
+    /// Requests of one user in a minute, if they are limited.
+    pub(crate) rate_limit: Option<u32>,
     pub(crate) peers: PeerConfig,
     pub(crate) http: HttpConfig,
 }
@@ -164,6 +170,7 @@ impl HttpArgs {
             address: SocketAddr::new(ip, port),
             grace: Duration::from_secs(grace),
             migrate,
+            edge: self.edge.check(problems),
             log: self.log.check(problems, "info", LogFormat::Json),
             database: self.database.check(problems)?,
         })
@@ -307,10 +314,17 @@ impl PolicyArgs {
             10,
             SECONDS,
         );
+        let rate_limit = per_minute(
+            problems,
+            "RATE_LIMIT_AUTH_PER_MINUTE",
+            self.rate_limit_auth_per_minute.as_ref(),
+            100,
+        );
         Some(PolicyConfig {
             scrypt: scrypt?,
             hash_max_wait: Duration::from_secs(wait.into()),
             refresh_grace: SignedDuration::from_secs(grace.into()),
+            rate_limit,
         })
     }
 }
@@ -375,13 +389,15 @@ impl OrdersArgs {
     /// All problems at once.
     pub(crate) fn resolve(&self) -> Result<OrdersConfig, Problems> {
         let mut problems = Problems::default();
+        let rate_limit = self.limit.check(&mut problems);
         let peers = self.peers.check(&mut problems);
         let http = self.http.check(&mut problems, 3002);
-        problems.finish(
-            peers
-                .zip(http)
-                .map(|(peers, http)| OrdersConfig { peers, http }),
-        )
+        let config = peers.zip(http).map(|(peers, http)| OrdersConfig {
+            rate_limit,
+            peers,
+            http,
+        });
+        problems.finish(config)
     }
 }
 

@@ -15,7 +15,8 @@ use futures_util::future::join3;
 use secrecy::SecretString;
 use shopflow_embedded::Database;
 use shopflow_http::{
-    AuthApi, AuthClient, HttpClient, InboxApi, NotifyApi, Ops, OrdersApi, OrdersClient, Readiness,
+    AuthApi, AuthClient, Edge, HttpClient, InboxApi, NotifyApi, Ops, OrdersApi, OrdersClient,
+    Readiness,
 };
 use tokio::net::TcpListener;
 
@@ -26,7 +27,7 @@ use super::{tokens, url};
 use crate::config::{DevConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
 use crate::serve::relay::{Relay, RelayWake};
-use crate::serve::{auth, server};
+use crate::serve::{auth, orders, server};
 
 /// Each takes 16 MiB, which the allocator is slow to give back; a laptop has other uses for them.
 const PARALLEL_HASHES: usize = 1;
@@ -54,6 +55,8 @@ pub(crate) struct Services {
     database: Database,
     secret: SecretString,
     policy: PolicyConfig,
+    order_limit: Option<u32>,
+    edge: Edge,
     faults: Arc<FaultScript>,
     urls: [String; 3],
     wake: RelayWake,
@@ -99,6 +102,8 @@ impl Services {
             database,
             secret: folder.jwt_secret()?,
             policy: config.policy,
+            order_limit: config.order_limit,
+            edge: config.edge.clone(),
             faults,
             urls: config.addresses.map(url),
             wake: RelayWake::default(),
@@ -133,10 +138,11 @@ impl Services {
         let [auth_at, orders_at, notify_at] = listeners;
         let [auth_ops, orders_ops, notify_ops]: [Ops; 3] =
             ops.try_into().ok().context("three services")?;
+        let edge = || self.edge.clone();
         let servers = join3(
-            server(lifecycle, auth_at, auth_api, auth_ops, grace),
-            server(lifecycle, orders_at, orders_api, orders_ops, grace),
-            server(lifecycle, notify_at, notify_api, notify_ops, grace),
+            server(lifecycle, auth_at, auth_api, auth_ops, edge(), grace),
+            server(lifecycle, orders_at, orders_api, orders_ops, edge(), grace),
+            server(lifecycle, notify_at, notify_api, notify_ops, edge(), grace),
         );
         let set_up = SetUp {
             database: self.database,
@@ -154,7 +160,7 @@ impl Services {
         let sessions = Arc::new(self.database.sessions());
         let keys = Keys::new(self.keys()?);
         let auth = auth::auth(lifecycle, accounts, sessions, keys, self.policy);
-        Ok(AuthApi::new(auth))
+        Ok(auth::limited(auth, self.policy.rate_limit))
     }
 
     fn orders(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<OrdersApi> {
@@ -168,8 +174,8 @@ impl Services {
         // The relay goes on until the last request is answered: that one's event goes out too.
         lifecycle.spawn("relay", relay.run(lifecycle.served()));
         let store = Arc::new(self.database.orders());
-        let orders = Orders::new(store, Arc::new(self.wake.clone()), Arc::new(SystemClock));
-        Ok(OrdersApi::new(orders, Arc::new(verifier)))
+        let use_cases = Orders::new(store, Arc::new(self.wake.clone()), Arc::new(SystemClock));
+        Ok(orders::api(use_cases, verifier, self.order_limit))
     }
 
     fn notify(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<InboxApi> {

@@ -7,9 +7,10 @@ use core_auth::{
     Accounts, Auth, AuthSettings, Keys, PasswordCrypto, Revocations, ScryptParams, SessionStore,
     UserStore,
 };
-use core_kernel::SystemClock;
+use core_kernel::{Limit, SystemClock};
 use shopflow_hashing::BlockingHasher;
 use shopflow_http::{AuthApi, Readiness};
+use shopflow_limits::{MemoryLimiter, MemoryThrottle};
 use shopflow_postgres::{PgSessionStore, PgUserStore, Schema};
 
 use super::database::Database;
@@ -41,14 +42,8 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let keys = secret_file::keys(&mut lifecycle, config.keys)?;
     let auth = auth(&mut lifecycle, accounts, sessions, keys, config.policy);
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
-    serve(
-        (lifecycle, signals),
-        listener,
-        AuthApi::new(auth),
-        ops,
-        config.http.grace,
-    )
-    .await
+    let api = limited(auth, config.policy.rate_limit);
+    serve((lifecycle, signals), listener, api, ops, &config.http).await
 }
 
 /// The use cases of accounts on this store, with at most `parallel` hashes at once.
@@ -76,6 +71,16 @@ pub(crate) fn auth(
     let revoked = Arc::new(Revocations::default());
     revocations::feed(lifecycle, sessions.clone(), revoked.clone());
     Auth::new(accounts, sessions, keys, revoked, settings)
+}
+
+/// The service with its limits: so many requests of one address in a minute, if any.
+pub(crate) fn limited(auth: Auth, per_minute: Option<u32>) -> AuthApi {
+    let Some(requests) = per_minute else {
+        return AuthApi::new(auth);
+    };
+    let throttle = Arc::new(MemoryThrottle::default());
+    let limiter = Arc::new(MemoryLimiter::new(Limit::per_minute("auth", requests)));
+    AuthApi::new(auth.with_throttle(throttle)).with_limiter(limiter)
 }
 
 /// As many as there are cores, and no more than fit.

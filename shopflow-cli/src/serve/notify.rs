@@ -79,5 +79,5 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
     lifecycle.spawn("consumer", async move { consumer.run(stopping).await });
 
     let api = NotifyApi::new(Notifications::new(store), Arc::new(auth));
-    serve((lifecycle, signals), listener, api, ops, config.http.grace).await
+    serve((lifecycle, signals), listener, api, ops, &config.http).await
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use core_kernel::SystemClock;
+use core_kernel::{Limit, SystemClock};
 use core_orders::Orders;
 use shopflow_amqp::AmqpPublisher;
 use shopflow_http::{AuthClient, HttpClient, OrdersApi, Readiness};
+use shopflow_limits::MemoryLimiter;
 use shopflow_postgres::{PgOrderStore, PgOutbox, Schema};
 
 use super::database::Database;
@@ -68,6 +69,18 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
 
     let store = Arc::new(PgOrderStore::new(database.pool));
     let orders = Orders::new(store, Arc::new(wake), Arc::new(SystemClock));
+    let api = api(orders, verifier, config.rate_limit);
+    serve((lifecycle, signals), listener, api, ops, &config.http).await
+}
+
+/// The service with its limit, if it has one.
+pub(crate) fn api(orders: Orders, verifier: AuthClient, per_minute: Option<u32>) -> OrdersApi {
     let api = OrdersApi::new(orders, Arc::new(verifier));
-    serve((lifecycle, signals), listener, api, ops, config.http.grace).await
+    match per_minute {
+        Some(requests) => {
+            let limit = Limit::per_minute("orders", requests);
+            api.with_limiter(Arc::new(MemoryLimiter::new(limit)))
+        }
+        None => api,
+    }
 }
