@@ -21,6 +21,7 @@ back_ends! {
         failed_logins_slow_an_account_down_whether_or_not_it_exists,
         a_slowed_account_opens_again_and_a_success_forgets_the_failures,
         guesses_at_once_are_no_more_guesses,
+        a_stolen_access_token_is_no_way_to_guess_the_password,
         one_users_orders_are_limited_and_no_other_users;
 }
 
@@ -338,4 +339,26 @@ async fn wrong_settings_are_told_a_line_each() {
         assert!(output.contains(said), "{output}");
     }
     assert_eq!(output.lines().count(), env.len(), "{output}");
+}
+
+async fn a_stolen_access_token_is_no_way_to_guess_the_password(on: Backend) {
+    let world = limited(on, "1000").await;
+    let jane = world.customer("jane").await;
+    let path = format!("/auth/users/{}/password", jane.id);
+    let guess = json!({ "current_password": "Wr0ng!Passw0rd", "new_password": "An0ther!Passw0rd" });
+    let client = world.auth.with_token(&jane.access);
+    let mut told = 0;
+    let slowed = loop {
+        let answer = client.post(&path, &guess).await;
+        match answer.status {
+            403 if told < 10 => told += 1,
+            _ => break answer,
+        }
+    };
+    assert_problem(&slowed, 429, "rate_limited");
+    assert!(slowed.header("retry-after").is_some());
+    // Six are told; on a very slow machine the seventh may be due already.
+    assert!((6..=7).contains(&told), "{told} guesses were told");
+    let login = login(&world, &jane.email, PASSWORD).await;
+    assert_problem(&login, 429, "rate_limited");
 }

@@ -7,6 +7,7 @@ use super::Auth;
 use crate::change::{AuditEntry, Doing, Patch, UserChange};
 use crate::password::{Password, Verdict};
 use crate::ports::{HashError, StoreError, UserFilter};
+use crate::throttle::TooManyFailures;
 use crate::user::{Identity, User};
 
 /// Why an account cannot be changed, or users cannot be listed.
@@ -32,6 +33,9 @@ pub enum PasswordChangeError {
     /// The current password is wrong (403).
     #[error("the current password is wrong")]
     WrongPassword,
+    /// Too many wrong ones before; try later (429).
+    #[error(transparent)]
+    TooManyFailures(#[from] TooManyFailures),
     /// No password was hashed.
     #[error(transparent)]
     Hash(#[from] HashError),
@@ -130,12 +134,16 @@ impl Auth {
         }
         let account = self.accounts.users.account(id).await?;
         let mut account = account.ok_or(PasswordChangeError::Forbidden)?;
+        // A stolen access token is no way around the slowing down of guesses.
+        let attempt = self.throttle.begin(&account.user.email).await?;
         let verified = account.password_hash.clone();
         let stored = Some(verified.clone());
         let verdict = self.accounts.hasher.verify(current, stored).await?;
-        let Verdict::Right { .. } = verdict else {
+        let right = matches!(verdict, Verdict::Right { .. });
+        attempt.end(right).await?;
+        if !right {
             return Err(PasswordChangeError::WrongPassword);
-        };
+        }
         let hash = self.accounts.hasher.hash(new).await?;
         let mut races = 0;
         loop {

@@ -1,6 +1,8 @@
 //! Sessions that end, accounts that change, and what admins see of them.
 
-use core_auth::{Auth, ChangeError, Email, PasswordChangeError, UserFilter, UserRole};
+use core_auth::{
+    Auth, ChangeError, Email, PasswordChangeError, TooManyFailures, UserFilter, UserRole,
+};
 use core_kernel::{Faults, UserId};
 use http::StatusCode;
 
@@ -117,6 +119,7 @@ impl From<PasswordChangeError> for ApiError {
                 Self::forbidden("You may only change your own password.")
             }
             PasswordChangeError::WrongPassword => Self::wrong_password(),
+            PasswordChangeError::TooManyFailures(TooManyFailures(wait)) => Self::rate_limited(wait),
             PasswordChangeError::Hash(error) => error.into(),
             PasswordChangeError::Store(error) => error.into(),
         }
