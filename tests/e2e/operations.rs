@@ -16,7 +16,7 @@ back_ends! {
         a_service_token_is_renewed_from_its_file_without_a_restart,
         secrets_come_from_files_as_well,
         a_secret_is_rotated_without_a_restart_and_logs_nobody_out,
-        what_a_token_has_left_is_measured;
+        what_a_credential_has_left_is_measured;
 }
 
 async fn a_stop_finishes_what_is_in_flight_and_ends_with_zero() {
@@ -308,17 +308,27 @@ async fn a_secret_is_rotated_without_a_restart_and_logs_nobody_out() {
     assert!(counts(&login.access).await);
 }
 
-async fn what_a_token_has_left_is_measured() {
-    let world = World::start(Backend::Servers).await;
-    for (service, credential) in [
-        (ORDERS, "AUTH_SERVICE_TOKEN"),
-        (NOTIFY, "AUTH_SERVICE_TOKEN"),
-        (NOTIFY, "ORDER_SERVICE_TOKEN"),
+async fn what_a_credential_has_left_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, crate::world::JWT_SECRET).unwrap();
+    let path = secret.to_str().unwrap().to_owned();
+    let world = World::start_with(Backend::Servers, |setup| {
+        setup.extra.push(("JWT_SECRET", String::new()));
+        setup.extra.push(("JWT_SECRET_FILE", path));
+    })
+    .await;
+    for (service, credential, hours) in [
+        (ORDERS, "AUTH_SERVICE_TOKEN", 24.0),
+        (NOTIFY, "AUTH_SERVICE_TOKEN", 24.0),
+        (NOTIFY, "ORDER_SERVICE_TOKEN", 24.0),
+        (AUTH, "JWT_SECRET", 90.0 * 24.0),
     ] {
         let metrics = world.client(service).get("/metrics").await.text();
         let gauge = format!("shopflow_credential_expires_seconds{{credential=\"{credential}\"}} ");
         let left = metrics.lines().find_map(|line| line.strip_prefix(&gauge));
         let left: f64 = left.expect("a gauge").parse().unwrap();
-        assert!((80_000.0..=86_400.0).contains(&left), "{left} of 24 hours");
+        let all = hours * 3600.0;
+        assert!((all - 600.0..=all).contains(&left), "{left} of {all} s");
     }
 }

@@ -1,12 +1,13 @@
 //! Secrets and service tokens that are renewed while the service runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use core_auth::Keys;
 use core_kernel::{Clock, SystemClock};
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use shopflow_http::ServiceToken;
 use tokio::sync::watch;
@@ -19,6 +20,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// How often what a token has left is told.
 const GAUGE: Duration = Duration::from_secs(10);
+
+/// How long a secret is to sign.
+const ROTATION: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// A secret, now and as it changes. `name` is its variable.
 pub(crate) fn follow(
@@ -38,10 +42,24 @@ pub(crate) fn follow(
 /// A service token, now and as it changes, with a gauge of how long it is still valid.
 pub(crate) fn token(lifecycle: &mut Lifecycle, name: &'static str, token: Secret) -> ServiceToken {
     let receiver = follow(lifecycle, name, token);
-    let (followed, mut done) = (receiver.clone(), lifecycle.served());
-    lifecycle.spawn("token gauge", async move {
+    let followed = receiver.clone();
+    gauge(lifecycle, name, move || {
+        expiry(followed.borrow().expose_secret())
+    });
+    receiver
+}
+
+/// Tells in a gauge how many seconds a credential has left until the time that `expires` gives, in
+/// seconds since 1970.
+fn gauge(
+    lifecycle: &mut Lifecycle,
+    name: &'static str,
+    expires: impl Fn() -> Option<i64> + Send + 'static,
+) {
+    let mut done = lifecycle.served();
+    lifecycle.spawn("credential gauge", async move {
         loop {
-            if let Some(expires) = expiry(followed.borrow().expose_secret()) {
+            if let Some(expires) = expires() {
                 let left = expires - SystemClock.now().as_second();
                 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
                 metrics::gauge!("shopflow_credential_expires_seconds", "credential" => name)
@@ -55,7 +73,13 @@ pub(crate) fn token(lifecycle: &mut Lifecycle, name: &'static str, token: Secret
             }
         }
     });
-    receiver
+}
+
+/// When a secret is to be replaced by the next: a quarter after its file was written (PRD §10.5).
+fn due(file: &Path) -> Option<i64> {
+    let written = file.metadata().ok()?.modified().ok()?;
+    let written = jiff::Timestamp::try_from(written).ok()?;
+    Some(written.as_second() + ROTATION.as_secs())
 }
 
 /// When a token expires, in seconds since 1970, as it says itself; nobody believes it here.
@@ -77,6 +101,9 @@ pub(crate) fn keys(lifecycle: &mut Lifecycle, config: KeyConfig) -> anyhow::Resu
             .is_some_and(|secret| secret.file.is_some());
     if !changes {
         return Ok(keys);
+    }
+    if let Some(file) = config.current.file.clone() {
+        gauge(lifecycle, "JWT_SECRET", move || due(&file));
     }
     let mut current = follow(lifecycle, "JWT_SECRET", config.current);
     let mut previous = config
