@@ -24,11 +24,12 @@ ShopFlow is running. Ctrl-C stops it; everything is kept in {folder}.
   admin     {admin_email}      {admin_password}
   customer  {email}   {password}
 
-Log in, place an order, and read its mail in the inbox:
+Log in and place an order:
 
 TOKEN=$(curl -s {auth}/auth/login {json} -d '{{\"email\":\"{email}\",\"password\":\"{password}\"}}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')
 curl -s {orders}/orders -H \"authorization: Bearer $TOKEN\" {json} -d '{ORDER}'
-curl -s {notify}/inbox/messages
+
+A moment later its mail is at {notify}/inbox.
 ",
         folder = folder.display(),
         admin_email = admin.email,
