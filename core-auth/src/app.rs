@@ -238,6 +238,8 @@ impl Auth {
     /// failed.
     pub async fn login(&self, email: &Email, password: Password) -> Result<TokenPair, LoginError> {
         let attempt = self.throttle.begin(email).await?;
+        // Before the account is read: what changes it from here on ends this token too.
+        let access = TokenId::generate();
         let account = self.accounts.users.find_by_email(email).await?;
         let stored = account
             .as_ref()
@@ -260,11 +262,12 @@ impl Auth {
                 .await;
         }
         let now = self.accounts.clock.now();
-        let issue = Issue::new(account.user.id, SessionId::generate(), now);
+        let issue = Issue::new(account.user.id, SessionId::generate(), access, now);
         self.sessions
             .start(&NewSession {
                 id: issue.claims.sid,
                 user_id: account.user.id,
+                seen: account.user.updated_at,
                 at: now,
                 refresh: issue.stored(),
             })
@@ -298,7 +301,8 @@ impl Auth {
         let now = self.accounts.clock.now();
         let keys = self.keys.current();
         let presented = keys.read_refresh(token, now)?;
-        let issue = Issue::new(presented.sub, presented.sid, now);
+        let access = TokenId::generate();
+        let issue = Issue::new(presented.sub, presented.sid, access, now);
         let rotation = Rotation {
             session_id: presented.sid,
             presented: TokenHash::of(presented.jti),
@@ -446,11 +450,14 @@ impl Auth {
 /// A pair of tokens about to be issued.
 struct Issue {
     claims: RefreshClaims,
+    /// The access token's id. Its time is that of the pair's making: it has to be older than what
+    /// was read of the account, so that no change of the account can be missed.
+    access: TokenId,
     at: Timestamp,
 }
 
 impl Issue {
-    fn new(user: UserId, session: SessionId, at: Timestamp) -> Self {
+    fn new(user: UserId, session: SessionId, access: TokenId, at: Timestamp) -> Self {
         let iat = at.as_second();
         let claims = RefreshClaims {
             sub: user,
@@ -459,7 +466,7 @@ impl Issue {
             jti: TokenId::generate(),
             sid: session,
         };
-        Self { claims, at }
+        Self { claims, access, at }
     }
 
     fn stored(&self) -> StoredRefresh {
@@ -482,7 +489,7 @@ impl Issue {
             role: user.role.role(),
             iat: self.claims.iat,
             exp: self.claims.iat + expires_in,
-            jti: TokenId::generate(),
+            jti: self.access,
             sid: self.claims.sid,
         };
         Ok(TokenPair {

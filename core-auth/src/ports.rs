@@ -86,6 +86,10 @@ pub trait UserStore: Send + Sync {
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Begins a session.
+    ///
+    /// # Errors
+    /// `Conflict` if the user has changed since `session.seen`, or is not active: a login must not
+    /// outlive a change of password or a deactivation that came while it was checked.
     async fn start(&self, session: &NewSession) -> Result<(), StoreError>;
 
     /// Exchanges a refresh token for the next one of its session, by the rule of

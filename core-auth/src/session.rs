@@ -47,6 +47,8 @@ pub struct NewSession {
     pub id: SessionId,
     /// Whose.
     pub user_id: UserId,
+    /// When the user had last changed, as they were read: it begins only if that is still so.
+    pub seen: Timestamp,
     /// When it begins.
     pub at: Timestamp,
     /// Its first refresh token.

@@ -307,3 +307,34 @@ async fn a_logout_counts_at_once_and_before_any_poll() {
         Err(ValidateError::Token(_))
     ));
 }
+
+#[tokio::test]
+async fn a_change_while_the_password_is_checked_ends_the_token_of_that_login() {
+    let mut mocks = Mocks::default();
+    let jane = account();
+    let (id, found) = (jane.user.id, jane.clone());
+    mocks
+        .users
+        .expect_find_by_email()
+        .returning(move |_| Ok(Some(found.clone())));
+    let revocations = mocks.revocations.clone();
+    let changing = revocations.clone();
+    mocks.hasher.expect_verify().returning(move |_, _| {
+        // The change comes now; what is issued at a later millisecond would not be meant by it.
+        let at = SystemClock.now();
+        changing.tokens_ended(id, at);
+        while SystemClock.now().as_millisecond() == at.as_millisecond() {}
+        Ok(right())
+    });
+    mocks
+        .sessions
+        .expect_start()
+        .withf(move |session| session.seen == jane.user.updated_at)
+        .returning(|_| Ok(()));
+    let auth = mocks.auth();
+    let pair = login(&auth).await.unwrap();
+    let (begun, now) = (std::time::Instant::now(), SystemClock.now());
+    revocations.polled(&Revoked::default(), begun, now);
+    let answer = auth.validate(&pair.access_token).await;
+    assert!(matches!(answer, Err(ValidateError::Token(_))), "{answer:?}");
+}

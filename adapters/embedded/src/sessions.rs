@@ -15,7 +15,9 @@ use crate::error::auth_error;
 use crate::users::{UserRow, end_sessions, log};
 use crate::value::Micros;
 
-const START: &str = "INSERT INTO sessions (id, user_id, created_at) VALUES (?1, ?2, ?3)";
+const START: &str = "
+    INSERT INTO sessions (id, user_id, created_at)
+    SELECT ?1, id, ?3 FROM users WHERE id = ?2 AND is_active AND updated_at = ?4";
 
 const ISSUE: &str = "
     INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) VALUES (?1, ?2, ?3, ?4)";
@@ -80,16 +82,22 @@ async fn issue(
 }
 
 impl SqliteSessionStore {
-    async fn begin(&self, session: &NewSession) -> sqlx::Result<()> {
+    /// False when the user has changed since they were read, or is not active.
+    async fn begin(&self, session: &NewSession) -> sqlx::Result<bool> {
         let mut transaction = self.0.write().await?;
-        sqlx::query(START)
+        let begun = sqlx::query(START)
             .bind(session.id.0)
             .bind(session.user_id.0)
             .bind(Micros(session.at))
+            .bind(Micros(session.seen))
             .execute(&mut *transaction)
             .await?;
+        if begun.rows_affected() == 0 {
+            return Ok(false);
+        }
         issue(&mut transaction, session.id, session.refresh).await?;
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(true)
     }
 }
 
@@ -135,7 +143,10 @@ async fn exchange(
 #[async_trait]
 impl SessionStore for SqliteSessionStore {
     async fn start(&self, session: &NewSession) -> Result<(), StoreError> {
-        self.begin(session).await.map_err(auth_error)
+        match self.begin(session).await.map_err(auth_error)? {
+            true => Ok(()),
+            false => Err(StoreError::Conflict),
+        }
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<RotationOutcome, StoreError> {

@@ -43,7 +43,7 @@ const INSERT: &str = "
     FROM made, unnest($11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
                       $17::text[]) AS entry";
 
-// The guard on the last change comes first and locks the row; the rest follows only from a row that
+// The guard on the last change comes first and locks the row; the audit follows only from a row that
 // it let through.
 const COMMIT: &str = "
     WITH moved AS (
@@ -52,19 +52,20 @@ const COMMIT: &str = "
             updated_at = $8, tokens_from = $9, password_hash = coalesce($10, password_hash)
         WHERE id = $1 AND updated_at = $2
         RETURNING id
-    ), ended AS (
-        UPDATE sessions s SET ended_at = $11, end_reason = $12
-        FROM moved
-        WHERE s.user_id = moved.id AND s.ended_at IS NULL AND $12 IS NOT NULL
-          AND s.id IS DISTINCT FROM $13
     ), logged AS (
         INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role,
                                 request_id, trace_id, at)
-        SELECT moved.id, entry.*, $11
-        FROM moved, unnest($14::text[], $15::text[], $16::text[], $17::text[], $18::text[],
-                           $19::text[], $20::text[]) AS entry
+        SELECT moved.id, entry.*, $8
+        FROM moved, unnest($11::text[], $12::text[], $13::text[], $14::text[], $15::text[],
+                           $16::text[], $17::text[]) AS entry
     )
     SELECT count(*) FROM moved";
+
+// A statement of its own: a session that began while the one before waited for its row is only seen
+// by a later one.
+const END_SESSIONS: &str = "
+    UPDATE sessions SET ended_at = $2, end_reason = $3
+    WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $4";
 
 // One page and the total in one round trip; the total comes even when the page is empty. A part of
 // the filter that is NULL lets everything pass; custom plans drop it.
@@ -348,18 +349,26 @@ impl UserStore for PgUserStore {
             .bind(user.is_active)
             .bind(user.updated_at.to_sqlx())
             .bind(user.tokens_from.map(ToSqlx::to_sqlx))
-            .bind(change.password_hash.as_ref().map(|hash| hash.0.as_str()))
-            .bind(user.updated_at.to_sqlx())
-            .bind(change.ends.map(|ending| ending.reason))
-            .bind(change.ends.and_then(|ending| ending.except).map(|id| id.0));
+            .bind(change.password_hash.as_ref().map(|hash| hash.0.as_str()));
+        let mut transaction = self.pool.begin().await.map_err(auth_error)?;
         let row = bind_audit(commit, &change.audit)
-            .fetch_one(&self.pool)
+            .fetch_one(&mut *transaction)
             .await
             .map_err(auth_error)?;
-        match row.try_get::<i64, _>(0).map_err(auth_error)? {
-            0 => Err(StoreError::Conflict),
-            _ => Ok(()),
+        if row.try_get::<i64, _>(0).map_err(auth_error)? == 0 {
+            return Err(StoreError::Conflict);
         }
+        if let Some(ending) = change.ends {
+            sqlx::query(END_SESSIONS)
+                .bind(user.id.0)
+                .bind(user.updated_at.to_sqlx())
+                .bind(ending.reason)
+                .bind(ending.except.map(|id| id.0))
+                .execute(&mut *transaction)
+                .await
+                .map_err(auth_error)?;
+        }
+        transaction.commit().await.map_err(auth_error)
     }
 
     async fn replace_hash(

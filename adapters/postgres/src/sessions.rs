@@ -16,12 +16,17 @@ use crate::auth::{UserRow, bind_audit};
 use crate::error::auth_error;
 use crate::pool::within;
 
+// The user's row is locked against changes until the session is there, so that a change either comes
+// first and is seen here, or comes later and ends the session.
 const START: &str = "
     WITH begun AS (
-        INSERT INTO sessions (id, user_id, created_at) VALUES ($1, $2, $3)
+        INSERT INTO sessions (id, user_id, created_at)
+        SELECT $1, id, $3 FROM users WHERE id = $2 AND is_active AND updated_at = $7
+        FOR SHARE
+        RETURNING id
     )
     INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at)
-    VALUES ($4, $1, $5, $6)";
+    SELECT $4, id, $5, $6 FROM begun";
 
 const ACCESS: &str = "
     SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
@@ -110,17 +115,21 @@ async fn use_token(connection: &mut PgConnection, rotation: &Rotation) -> sqlx::
 #[async_trait]
 impl SessionStore for PgSessionStore {
     async fn start(&self, session: &NewSession) -> Result<(), StoreError> {
-        sqlx::query(START)
+        let done = sqlx::query(START)
             .bind(session.id.0)
             .bind(session.user_id.0)
             .bind(session.at.to_sqlx())
             .bind(session.refresh.hash.0.as_slice())
             .bind(session.refresh.issued_at.to_sqlx())
             .bind(session.refresh.expires_at.to_sqlx())
+            .bind(session.seen.to_sqlx())
             .execute(&self.pool)
             .await
-            .map(drop)
-            .map_err(auth_error)
+            .map_err(auth_error)?;
+        match done.rows_affected() {
+            0 => Err(StoreError::Conflict),
+            _ => Ok(()),
+        }
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<RotationOutcome, StoreError> {

@@ -34,6 +34,7 @@ macro_rules! auth_store_contract {
             an_email_is_taken_once_however_close_the_race,
             a_hash_is_replaced_only_while_it_is_the_old_one,
             a_session_knows_its_user,
+            no_session_begins_on_what_has_changed_since_it_was_read,
             an_unknown_session_is_none,
             a_refresh_token_works_once,
             a_token_used_again_ends_its_session,
@@ -74,7 +75,7 @@ async fn registered(fixture: &Fixture) -> Account {
 
 async fn begun(fixture: &Fixture) -> (Account, NewSession) {
     let account = registered(fixture).await;
-    let session = session(account.user.id);
+    let session = session(&account.user);
     fixture.sessions.start(&session).await.expect("a start");
     (account, session)
 }
@@ -195,6 +196,29 @@ pub async fn an_unknown_session_is_none(fixture: Fixture) {
     assert_eq!(state.expect("an answer"), None);
 }
 
+/// A login that took its time neither outlives a change nor a deactivation.
+pub async fn no_session_begins_on_what_has_changed_since_it_was_read(fixture: Fixture) {
+    let account = registered(&fixture).await;
+    let stale = session(&account.user);
+    let off = Patch {
+        is_active: Some(false),
+        ..Patch::default()
+    };
+    let renamed = renamed(&account.user, "Joan");
+    let deactivated = changed(&renamed.user, &off);
+    for (change, late) in [
+        (&renamed, stale),
+        (&deactivated, session(&renamed.user)),
+        (&deactivated, session(&deactivated.user)),
+    ] {
+        let _ = fixture.users.commit(change).await;
+        let refused = fixture.sessions.start(&late).await;
+        assert!(matches!(refused, Err(StoreError::Conflict)), "{refused:?}");
+        let state = fixture.sessions.access(late.id).await.expect("an answer");
+        assert_eq!(state, None, "nothing is written");
+    }
+}
+
 /// A token is exchanged for the next, which is exchanged for one more.
 pub async fn a_refresh_token_works_once(fixture: Fixture) {
     let (account, session) = begun(&fixture).await;
@@ -278,7 +302,7 @@ pub async fn an_ended_session_gives_no_pair_and_stays_ended(fixture: Fixture) {
 /// A user's sessions end together; others go on.
 pub async fn all_sessions_of_a_user_end_and_no_other(fixture: Fixture) {
     let (account, first) = begun(&fixture).await;
-    let second = session(account.user.id);
+    let second = session(&account.user);
     fixture.sessions.start(&second).await.expect("a start");
     let (_, other) = begun(&fixture).await;
     let context = RequestContext::generate();
@@ -303,7 +327,7 @@ pub async fn all_sessions_of_a_user_end_and_no_other(fixture: Fixture) {
 /// whose older tokens do not count.
 pub async fn what_was_revoked_of_late_is_told(fixture: Fixture) {
     let (account, first) = begun(&fixture).await;
-    let second = session(account.user.id);
+    let second = session(&account.user);
     fixture.sessions.start(&second).await.expect("a start");
     let (_, living) = begun(&fixture).await;
     let context = RequestContext::generate();
@@ -447,7 +471,7 @@ pub async fn of_twenty_racing_changes_one_wins(fixture: Fixture) {
 /// Another password logs out all but the one who changed it.
 pub async fn a_change_ends_all_sessions_but_the_one_it_keeps(fixture: Fixture) {
     let (account, kept) = begun(&fixture).await;
-    let other = session(account.user.id);
+    let other = session(&account.user);
     fixture.sessions.start(&other).await.expect("a start");
     let context = RequestContext::generate();
     let doing = Doing::by(&account.user.caller(), SystemClock.now(), &context);

@@ -47,11 +47,12 @@ pub fn refresh_token(at: Timestamp) -> StoredRefresh {
 
 /// A session of `user` that begins now.
 #[must_use]
-pub fn session(user: UserId) -> NewSession {
+pub fn session(user: &User) -> NewSession {
     let at = SystemClock.now();
     NewSession {
         id: SessionId::generate(),
-        user_id: user,
+        user_id: user.id,
+        seen: user.updated_at,
         at,
         refresh: refresh_token(at),
     }
