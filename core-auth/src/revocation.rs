@@ -53,7 +53,7 @@ struct State {
     polled: Option<(Instant, Timestamp)>,
 }
 
-/// What was revoked within the last hour. An entry takes about 50 bytes.
+/// What was revoked within the last hour. An entry takes 40 to 80 bytes, by how full the table is.
 #[derive(Debug, Default)]
 pub struct Revocations(RwLock<State>);
 
