@@ -1,6 +1,7 @@
 //! The use cases. HTTP and the command line both call these, so each exists once.
 
 mod account;
+mod mailbox;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::change::{AuditEntry, Doing};
 use crate::keys::Keys;
+use crate::one_time::{OneTimeRequest, Purpose};
 use crate::password::{Password, PasswordHash, Verdict};
 use crate::ports::{HashError, PasswordHasher, SessionStore, StoreError, UserStore};
 use crate::revocation::{Revocations, Standing};
@@ -20,6 +22,7 @@ use crate::token::{
 use crate::user::{Account, Email, Identity, Registration, User, UserRole};
 
 pub use account::{ChangeError, PasswordChangeError};
+pub use mailbox::{Mailbox, OneTimeError, TellError};
 
 /// Why an account was not made.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +47,9 @@ pub enum LoginError {
     /// The right password of a deactivated account (403).
     #[error("the account is deactivated")]
     Deactivated,
+    /// The right password of an account whose address has yet to be verified (403).
+    #[error("the email is not verified")]
+    Unverified,
     /// The account was tried too often in vain (429).
     #[error(transparent)]
     TooManyFailures(#[from] TooManyFailures),
@@ -101,10 +107,25 @@ pub enum ProfileError {
 }
 
 /// What an operator can set.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct AuthSettings {
     /// How long after its first use a refresh token still gets a pair (`REFRESH_REUSE_GRACE_SECONDS`).
     pub refresh_grace: SignedDuration,
+    /// Whether who registers is sent a mail to verify the address by (`EMAIL_VERIFICATION`). Without
+    /// it, who registers counts as verified.
+    pub email_verification: bool,
+    /// Whether only verified addresses may log in (`REQUIRE_VERIFIED_EMAIL`).
+    pub require_verified_email: bool,
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            refresh_grace: SignedDuration::ZERO,
+            email_verification: true,
+            require_verified_email: false,
+        }
+    }
 }
 
 /// Making accounts: what needs no keys and no sessions.
@@ -130,7 +151,7 @@ impl Accounts {
         }
     }
 
-    /// Makes an account. The HTTP service only ever asks for customers.
+    /// Makes an account for somebody whose address the maker vouches for: an operator's use case.
     ///
     /// # Errors
     /// `EmailTaken`, or what failed.
@@ -139,6 +160,17 @@ impl Accounts {
         new: Registration,
         role: UserRole,
         by: &Doing<'_>,
+    ) -> Result<User, RegisterError> {
+        self.make(new, role, by, None).await
+    }
+
+    /// Makes an account; with `keys` its address has yet to be verified, by a token of theirs.
+    async fn make(
+        &self,
+        new: Registration,
+        role: UserRole,
+        by: &Doing<'_>,
+        keys: Option<&Keyring>,
     ) -> Result<User, RegisterError> {
         // The hash comes first, so that a taken address costs as much as a free one.
         let password_hash = self.hasher.hash(new.password).await?;
@@ -154,6 +186,7 @@ impl Accounts {
             created_at: now,
             updated_at: now,
             tokens_from: None,
+            email_verified_at: keys.is_none().then_some(now),
         };
         let account = Account {
             user,
@@ -163,7 +196,16 @@ impl Accounts {
             to: Some(role.role().as_str().to_owned()),
             ..by.entry(account.user.id, "created")
         };
-        match self.users.insert(&account, &[entry]).await {
+        let purpose = Purpose::EmailVerification;
+        let verification = keys
+            .map(|keys| OneTimeRequest::new(keys, purpose, Some(account.user.id), by))
+            .transpose()
+            .map_err(|error| RegisterError::Store(StoreError::Broken(error.into())))?;
+        let made = self
+            .users
+            .insert(&account, &[entry], verification.as_ref())
+            .await;
+        match made {
             Ok(()) => {
                 tracing::info!(user_id = %account.user.id, role = role.role().as_str(), "account made");
                 Ok(account.user)
@@ -179,6 +221,7 @@ impl Accounts {
 pub struct Auth {
     accounts: Accounts,
     sessions: Arc<dyn SessionStore>,
+    mailbox: Mailbox,
     keys: Keys,
     revocations: Arc<Revocations>,
     settings: AuthSettings,
@@ -186,12 +229,13 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// The use cases on these stores. `revocations` spares the store from being asked for every
+    /// The use cases on these stores. `mailbox` leads to the mails, `revocations` spares the store from being asked for every
     /// token, for as long as somebody feeds it.
     #[must_use]
     pub fn new(
         accounts: Accounts,
         sessions: Arc<dyn SessionStore>,
+        mailbox: Mailbox,
         keys: Keys,
         revocations: Arc<Revocations>,
         settings: AuthSettings,
@@ -199,6 +243,7 @@ impl Auth {
         Self {
             accounts,
             sessions,
+            mailbox,
             keys,
             revocations,
             settings,
@@ -213,7 +258,7 @@ impl Auth {
         self
     }
 
-    /// Makes a customer's account.
+    /// Makes a customer's account, and asks for the mail by which its address is verified.
     ///
     /// # Errors
     /// Those of [`Accounts::register`].
@@ -222,20 +267,24 @@ impl Auth {
         new: Registration,
         context: &RequestContext,
     ) -> Result<User, RegisterError> {
-        let by = Doing {
-            actor_id: "anonymous".to_owned(),
-            actor_role: "anonymous",
-            at: self.accounts.clock.now(),
-            context,
-        };
-        self.accounts.register(new, UserRole::Customer, &by).await
+        let by = Doing::anonymous(self.accounts.clock.now(), context);
+        let keys = self.settings.email_verification;
+        let keys = keys.then(|| self.keys.current());
+        let made = self
+            .accounts
+            .make(new, UserRole::Customer, &by, keys.as_deref())
+            .await?;
+        if keys.is_some() {
+            self.mailbox.relay.wake();
+        }
+        Ok(made)
     }
 
     /// Begins a session for the owner of these credentials.
     ///
     /// # Errors
-    /// `InvalidCredentials`, `Deactivated` (only to the right password), `TooManyFailures`, or what
-    /// failed.
+    /// `InvalidCredentials`, `Deactivated` and `Unverified` (only to the right password),
+    /// `TooManyFailures`, or what failed.
     pub async fn login(&self, email: &Email, password: Password) -> Result<TokenPair, LoginError> {
         let attempt = self.throttle.begin(email).await?;
         // Before the account is read: what changes it from here on ends this token too.
@@ -256,6 +305,9 @@ impl Auth {
         attempt.end(true).await?;
         if !account.user.is_active {
             return Err(LoginError::Deactivated);
+        }
+        if self.settings.require_verified_email && account.user.email_verified_at.is_none() {
+            return Err(LoginError::Unverified);
         }
         if outdated {
             self.renew_hash(account.user.id, &account.password_hash, password)

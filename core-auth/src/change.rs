@@ -6,7 +6,9 @@ use std::sync::Arc;
 use core_kernel::{Caller, RequestContext, SessionId, UserId};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::one_time::Purpose;
 use crate::password::PasswordHash;
+use crate::session::TokenHash;
 use crate::user::{PersonName, Phone, User, UserRole};
 
 /// What is asked to be changed of a profile; `None` leaves a part as it is.
@@ -38,7 +40,8 @@ pub struct AuditEntry {
     /// Whose account.
     pub user_id: UserId,
     /// What was done: `created`, `profile_changed`, `role_changed`, `deactivated`, `activated`,
-    /// `password_changed`, `sessions_ended`.
+    /// `password_changed`, `sessions_ended`, `password_reset_requested`, `password_reset`,
+    /// `email_verification_requested`, `email_verified`.
     pub action: String,
     /// What it was before, if a word tells.
     pub from: Option<String>,
@@ -70,6 +73,17 @@ pub struct Doing<'a> {
 }
 
 impl<'a> Doing<'a> {
+    /// What somebody does who shows no token.
+    #[must_use]
+    pub fn anonymous(at: Timestamp, context: &'a RequestContext) -> Self {
+        Self {
+            actor_id: "anonymous".to_owned(),
+            actor_role: "anonymous",
+            at,
+            context,
+        }
+    }
+
     /// What a caller does.
     #[must_use]
     pub fn by(caller: &Caller, at: Timestamp, context: &'a RequestContext) -> Self {
@@ -107,6 +121,15 @@ pub struct Ending {
     pub except: Option<SessionId>,
 }
 
+/// One-time tokens that end with a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spending {
+    /// All of the user's with this purpose.
+    pub purpose: Purpose,
+    /// The one that the change was asked for with: the change counts only if it is still unused.
+    pub token: Option<TokenHash>,
+}
+
 /// A change of an account, with all that is stored together with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserChange {
@@ -118,6 +141,8 @@ pub struct UserChange {
     pub password_hash: Option<PasswordHash>,
     /// The sessions that end.
     pub ends: Option<Ending>,
+    /// The one-time tokens that end.
+    pub spends: Option<Spending>,
     /// What is told of it.
     pub audit: Vec<AuditEntry>,
 }
@@ -135,6 +160,7 @@ impl User {
             user,
             password_hash: None,
             ends: None,
+            spends: None,
             audit: Vec::new(),
         }
     }
@@ -186,8 +212,8 @@ impl User {
         (!change.audit.is_empty()).then_some(change)
     }
 
-    /// The change to another password: ends the sessions but the one it was asked for in, and the
-    /// access tokens issued before it.
+    /// The change to another password: ends the sessions but the one it was asked for in, the
+    /// access tokens issued before it, and the tokens for setting another.
     #[must_use]
     pub fn with_password(
         &self,
@@ -202,7 +228,43 @@ impl User {
             reason: "password changed",
             except: keep,
         });
+        change.spends = Some(Spending {
+            purpose: Purpose::PasswordReset,
+            token: None,
+        });
         change.audit.push(doing.entry(self.id, "password_changed"));
+        change
+    }
+
+    /// The change to another password with a token that was mailed: ends all sessions. Who has it
+    /// reads the mails of the address, so that is verified as well.
+    #[must_use]
+    pub fn with_reset_password(
+        &self,
+        hash: PasswordHash,
+        token: TokenHash,
+        doing: &Doing<'_>,
+    ) -> UserChange {
+        let mut change = self.with_password(hash, None, doing);
+        change.user.email_verified_at.get_or_insert(doing.at);
+        change.spends = Some(Spending {
+            purpose: Purpose::PasswordReset,
+            token: Some(token),
+        });
+        change.audit = vec![doing.entry(self.id, "password_reset")];
+        change
+    }
+
+    /// The change by a token that was mailed to the address.
+    #[must_use]
+    pub fn with_verified_email(&self, token: TokenHash, doing: &Doing<'_>) -> UserChange {
+        let mut change = self.change(doing.at);
+        change.user.email_verified_at.get_or_insert(doing.at);
+        change.spends = Some(Spending {
+            purpose: Purpose::EmailVerification,
+            token: Some(token),
+        });
+        change.audit.push(doing.entry(self.id, "email_verified"));
         change
     }
 

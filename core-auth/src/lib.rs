@@ -6,6 +6,7 @@
 mod app;
 mod change;
 mod keys;
+mod one_time;
 mod password;
 mod ports;
 mod revocation;
@@ -17,17 +18,20 @@ mod token;
 mod user;
 
 pub use app::{
-    Accounts, Auth, AuthSettings, ChangeError, LoginError, PasswordChangeError, ProfileError,
-    RefreshError, RegisterError, ValidateError,
+    Accounts, Auth, AuthSettings, ChangeError, LoginError, Mailbox, OneTimeError,
+    PasswordChangeError, ProfileError, RefreshError, RegisterError, TellError, ValidateError,
 };
-pub use change::{AuditEntry, Doing, Ending, Patch, UserChange};
+pub use change::{AuditEntry, Doing, Ending, Patch, Spending, UserChange};
 pub use keys::Keys;
+pub use one_time::{OneTimeRequest, OneTimeToken, Purpose, StoredOneTime};
 pub use password::{
     Password, PasswordCrypto, PasswordHash, ScryptParams, ScryptParamsError, UnusableHash, Verdict,
 };
-pub use ports::{HashError, PasswordHasher, SessionStore, StoreError, UserFilter, UserStore};
+pub use ports::{
+    HashError, OneTimeStore, PasswordHasher, SessionStore, StoreError, UserFilter, UserStore,
+};
 #[cfg(feature = "testing")]
-pub use ports::{MockPasswordHasher, MockSessionStore, MockUserStore};
+pub use ports::{MockOneTimeStore, MockPasswordHasher, MockSessionStore, MockUserStore};
 pub use revocation::{OVERLAP, Revocations, Revoked, Standing};
 pub use session::{
     AccessState, NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash,

@@ -1,13 +1,14 @@
 //! What this core needs from outside.
 
 use async_trait::async_trait;
-use core_kernel::{BoxError, Page, PageRequest, SessionId, UserId};
+use core_kernel::{BoxError, Page, PageRequest, SessionId, TokenId, UserId};
 use jiff::Timestamp;
 
 use crate::change::{AuditEntry, UserChange};
+use crate::one_time::{OneTimeRequest, StoredOneTime};
 use crate::password::{Password, PasswordHash, Verdict};
 use crate::revocation::Revoked;
-use crate::session::{AccessState, NewSession, Rotation, RotationOutcome};
+use crate::session::{AccessState, NewSession, Rotation, RotationOutcome, TokenHash};
 use crate::user::{Account, Email, User, UserRole};
 
 /// Why a store did not do what it was asked.
@@ -57,18 +58,24 @@ pub trait UserStore: Send + Sync {
     /// One page of what was done with an account, newest first.
     async fn audit(&self, id: UserId, page: PageRequest) -> Result<Page<AuditEntry>, StoreError>;
 
-    /// Adds an account and its audit entries: all or nothing.
+    /// Adds an account, its audit entries and, if any, the request that its address be verified:
+    /// all or nothing.
     ///
     /// # Errors
     /// `EmailTaken`, however close the race.
-    async fn insert(&self, account: &Account, audit: &[AuditEntry]) -> Result<(), StoreError>;
+    async fn insert<'a>(
+        &self,
+        account: &Account,
+        audit: &[AuditEntry],
+        verification: Option<&'a OneTimeRequest>,
+    ) -> Result<(), StoreError>;
 
-    /// Replaces a user, ends sessions and adds audit entries: all or nothing. The address never
-    /// changes; the password only if the change has another.
+    /// Replaces a user, ends sessions and one-time tokens, and adds audit entries: all or nothing.
+    /// The address never changes; the password only if the change has another.
     ///
     /// # Errors
-    /// `Conflict` if the user has changed since `change.before`, or is not there; nothing is
-    /// written.
+    /// `Conflict` if the user has changed since `change.before`, or is not there, or the one-time
+    /// token was used meanwhile; nothing is written.
     async fn commit(&self, change: &UserChange) -> Result<(), StoreError>;
 
     /// Puts a new hash of the same password in the place of `old`. Does nothing when the hash is
@@ -79,6 +86,31 @@ pub trait UserStore: Send + Sync {
         old: &PasswordHash,
         new: &PasswordHash,
     ) -> Result<(), StoreError>;
+}
+
+/// Keeps one-time tokens by their hashes. Each call is one transaction.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait OneTimeStore: Send + Sync {
+    /// Adds a token with its audit entry and its event: all or nothing.
+    ///
+    /// When the user has been given one of the same purpose after `not_since`, the token is stored
+    /// as nobody's, without audit and event: mails cannot be asked for without end, and the answer
+    /// takes the same time.
+    async fn request(
+        &self,
+        request: &OneTimeRequest,
+        not_since: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// The token with this id, or `None`.
+    async fn find(&self, id: TokenId) -> Result<Option<StoredOneTime>, StoreError>;
+
+    /// The token with this hash, or `None`.
+    async fn find_by_hash(&self, hash: TokenHash) -> Result<Option<StoredOneTime>, StoreError>;
+
+    /// Forgets up to `limit` tokens that expired before `before`; how many they were.
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// Keeps sessions and the hashes of their refresh tokens. Each call is one transaction.

@@ -7,8 +7,8 @@ use ring::digest;
 
 use crate::user::User;
 
-/// The hash of a refresh token's id. Only this is stored, so that nobody who reads the database
-/// can refresh.
+/// The hash of a refresh token's id, or of a one-time token. Only this is stored, so that nobody who
+/// reads the database can use one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash(pub [u8; 32]);
 
@@ -16,7 +16,13 @@ impl TokenHash {
     /// SHA-256 of the id; it is random, so no salt is needed.
     #[must_use]
     pub fn of(id: TokenId) -> Self {
-        let hash = digest::digest(&digest::SHA256, id.0.as_bytes());
+        Self::of_bytes(id.0.as_bytes())
+    }
+
+    /// SHA-256 of what nobody can guess.
+    #[must_use]
+    pub fn of_bytes(secret: &[u8]) -> Self {
+        let hash = digest::digest(&digest::SHA256, secret);
         let mut bytes = [0; 32];
         bytes.copy_from_slice(hash.as_ref());
         Self(bytes)

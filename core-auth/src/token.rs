@@ -15,6 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::one_time::OneTimeToken;
+use crate::session::TokenHash;
+
 /// Claims of an access token (PRD §4.1), with its own id and its session's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
@@ -107,6 +110,7 @@ struct Key {
     kid: String,
     encoding: EncodingKey,
     decoding: DecodingKey,
+    one_time: hmac::Key,
 }
 
 impl Key {
@@ -118,16 +122,29 @@ impl Key {
         let mut labelled = b"shopflow kid:".to_vec();
         labelled.extend_from_slice(bytes);
         let hash = digest::digest(&digest::SHA256, &labelled);
-        let kid = hash.as_ref()[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         Ok(Self {
-            kid,
+            kid: hex(&hash.as_ref()[..8]),
             encoding: EncodingKey::from_secret(bytes),
             decoding: DecodingKey::from_secret(bytes),
+            one_time: derived(bytes, b"shopflow one-time tokens"),
         })
     }
+}
+
+impl Key {
+    fn one_time(&self, id: TokenId) -> OneTimeToken {
+        OneTimeToken::new(hex(hmac::sign(&self.one_time, id.0.as_bytes()).as_ref()))
+    }
+}
+
+/// A key for another use, from which the secret cannot be found.
+fn derived(secret: &[u8], label: &[u8]) -> hmac::Key {
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&secret, label).as_ref())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The secrets that sign and verify: the current one does both, previous ones still verify, so
@@ -223,6 +240,19 @@ impl Keyring {
         header.typ = Some(typ.to_owned());
         header.kid = Some(key.kid.clone());
         Ok(jsonwebtoken::encode(&header, claims, &key.encoding)?)
+    }
+
+    /// The one-time token with this id, by the current secret.
+    #[must_use]
+    pub fn one_time(&self, id: TokenId) -> OneTimeToken {
+        self.keys[0].one_time(id)
+    }
+
+    /// The one-time token with this id that has this hash, by whichever secret it was made.
+    #[must_use]
+    pub fn one_time_of(&self, id: TokenId, hash: TokenHash) -> Option<OneTimeToken> {
+        let mut tokens = self.keys.iter().map(|key| key.one_time(id));
+        tokens.find(|token| token.hash() == hash)
     }
 
     /// Reads a token that stands in an `Authorization` header.

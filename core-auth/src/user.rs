@@ -174,6 +174,8 @@ pub struct User {
     pub updated_at: Timestamp,
     /// Access tokens issued up to then do not count any more, if any were ever revoked so.
     pub tokens_from: Option<Timestamp>,
+    /// When its address was shown to be its owner's, if it was.
+    pub email_verified_at: Option<Timestamp>,
 }
 
 impl User {

@@ -8,11 +8,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_auth::testing::account;
+use core_auth::testing::{account, mailbox};
 use core_auth::{
     AccountKey, Accounts, Auth, AuthSettings, Email, HashError, Keyring, Keys, LoginError,
-    MockLoginThrottle, MockPasswordHasher, MockSessionStore, MockUserStore, Password,
-    TooManyFailures, Turn, Verdict,
+    MockLoginThrottle, MockOneTimeStore, MockPasswordHasher, MockSessionStore, MockUserStore,
+    Password, TooManyFailures, Turn, Verdict,
 };
 use core_kernel::SystemClock;
 use secrecy::SecretString;
@@ -37,6 +37,7 @@ fn auth(active: bool, verdict: Result<Verdict, HashError>, throttle: MockLoginTh
     Auth::new(
         accounts,
         Arc::new(sessions),
+        mailbox(MockOneTimeStore::new()),
         keys,
         Arc::default(),
         AuthSettings::default(),
@@ -82,6 +83,7 @@ async fn a_slowed_account_costs_no_hash() {
     let auth = Auth::new(
         accounts,
         sessions,
+        mailbox(MockOneTimeStore::new()),
         keys,
         Arc::default(),
         AuthSettings::default(),

@@ -7,12 +7,12 @@
 
 use std::sync::Arc;
 
-use core_auth::testing::account;
+use core_auth::testing::{account, mailbox};
 use core_auth::{
     AccessState, Accounts, Auth, AuthSettings, Email, HashError, Keyring, Keys, LoginError,
-    MockPasswordHasher, MockSessionStore, MockUserStore, Password, PasswordHash, ProfileError,
-    RefreshError, Refusal, Revocations, Revoked, RotationOutcome, StoreError, UserRole,
-    ValidateError, Verdict,
+    MockOneTimeStore, MockPasswordHasher, MockSessionStore, MockUserStore, Password, PasswordHash,
+    ProfileError, RefreshError, Refusal, Revocations, Revoked, RotationOutcome, StoreError,
+    UserRole, ValidateError, Verdict,
 };
 use core_kernel::{Caller, Clock, SystemClock, UserId};
 use jiff::SignedDuration;
@@ -28,6 +28,8 @@ struct Mocks {
     users: MockUserStore,
     sessions: MockSessionStore,
     hasher: MockPasswordHasher,
+    tokens: MockOneTimeStore,
+    settings: AuthSettings,
     revocations: Arc<Revocations>,
 }
 
@@ -40,9 +42,10 @@ impl Mocks {
                 Arc::new(SystemClock),
             ),
             Arc::new(self.sessions),
+            mailbox(self.tokens),
             keys(),
             self.revocations,
-            AuthSettings::default(),
+            self.settings,
         )
     }
 }

@@ -1,7 +1,7 @@
 //! The events that notifications follow (PRD §5), read strictly: what breaks the schema will break
 //! it at every attempt, so it is not tried again.
 
-use core_kernel::{Envelope, EventId, Money, OrderId, UserId};
+use core_kernel::{Envelope, EventId, Money, OrderId, TokenId, UserId};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -16,11 +16,20 @@ pub enum EventKind {
     OrderCreated,
     /// An order went on its way.
     OrderShipped,
+    /// Somebody has forgotten their password.
+    PasswordResetRequested,
+    /// An address is to be shown to be its owner's.
+    EmailVerificationRequested,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::OrderCreated, Self::OrderShipped];
+    pub const ALL: [Self; 4] = [
+        Self::OrderCreated,
+        Self::OrderShipped,
+        Self::PasswordResetRequested,
+        Self::EmailVerificationRequested,
+    ];
 
     /// The type key of its notifications (PRD §4.3).
     #[must_use]
@@ -28,8 +37,19 @@ impl EventKind {
         match self {
             Self::OrderCreated => "order_created",
             Self::OrderShipped => "order_shipped",
+            Self::PasswordResetRequested => "password_reset",
+            Self::EmailVerificationRequested => "email_verification",
         }
     }
+}
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// An order.
+    Order(OrderId),
+    /// An account, to whose address a one-time token is to be mailed: the token's id.
+    Account(TokenId),
 }
 
 /// An event that was understood.
@@ -39,8 +59,8 @@ pub struct Event {
     pub id: EventId,
     /// What happened.
     pub kind: EventKind,
-    /// To which order.
-    pub order_id: OrderId,
+    /// To what.
+    pub subject: Subject,
     /// Whose.
     pub user_id: UserId,
     /// When.
@@ -105,7 +125,35 @@ struct Shipped {
     shipping_address: Region,
 }
 
+#[expect(
+    dead_code,
+    reason = "fields that only have to be there and of the right type"
+)]
+#[derive(Deserialize)]
+struct TokenRequested {
+    user_id: UserId,
+    token_id: TokenId,
+    #[serde(with = "core_kernel::wire_time")]
+    expires_at: Timestamp,
+}
+
+impl TokenRequested {
+    fn read(payload: &str) -> Result<(Subject, UserId), Poison> {
+        let requested: Self = serde_json::from_str(payload)?;
+        Ok((Subject::Account(requested.token_id), requested.user_id))
+    }
+}
+
 impl Event {
+    /// The order that it is about, if it is about one.
+    #[must_use]
+    pub fn order_id(&self) -> Option<OrderId> {
+        match self.subject {
+            Subject::Order(id) => Some(id),
+            Subject::Account(_) => None,
+        }
+    }
+
     /// Reads an event.
     ///
     /// # Errors
@@ -119,21 +167,31 @@ impl Event {
             return Err(Poison::UnknownVersion(short(&envelope.version)));
         }
         let payload = envelope.payload.get();
-        let (kind, order_id, user_id) = match envelope.event_type.as_str() {
+        let (kind, (subject, user_id)) = match envelope.event_type.as_str() {
             "OrderCreated" => {
                 let created: Created = serde_json::from_str(payload)?;
-                (EventKind::OrderCreated, created.order_id, created.user_id)
+                let subject = Subject::Order(created.order_id);
+                (EventKind::OrderCreated, (subject, created.user_id))
             }
             "OrderShipped" => {
                 let shipped: Shipped = serde_json::from_str(payload)?;
-                (EventKind::OrderShipped, shipped.order_id, shipped.user_id)
+                let subject = Subject::Order(shipped.order_id);
+                (EventKind::OrderShipped, (subject, shipped.user_id))
             }
+            "UserPasswordResetRequested" => (
+                EventKind::PasswordResetRequested,
+                TokenRequested::read(payload)?,
+            ),
+            "UserEmailVerificationRequested" => (
+                EventKind::EmailVerificationRequested,
+                TokenRequested::read(payload)?,
+            ),
             other => return Err(Poison::UnknownType(short(other))),
         };
         Ok(Self {
             id: envelope.event_id,
             kind,
-            order_id,
+            subject,
             user_id,
             occurred_at: envelope.timestamp,
         })
@@ -148,7 +206,30 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{created_event, shipped_event};
+    use crate::testing::{created_event, shipped_event, token_event};
+
+    #[test]
+    fn both_requests_for_a_token_are_read() {
+        for (event_type, kind) in [
+            (
+                "UserPasswordResetRequested",
+                EventKind::PasswordResetRequested,
+            ),
+            (
+                "UserEmailVerificationRequested",
+                EventKind::EmailVerificationRequested,
+            ),
+        ] {
+            let json = token_event(event_type);
+            let event = Event::parse(json.to_string().as_bytes()).unwrap();
+            assert_eq!(event.kind, kind);
+            let Subject::Account(token) = event.subject else {
+                panic!("{event:?}");
+            };
+            assert_eq!(token.to_string(), json["payload"]["token_id"]);
+            assert_eq!(event.user_id.to_string(), json["payload"]["user_id"]);
+        }
+    }
 
     #[test]
     fn both_events_of_the_prd_are_read() {
@@ -158,7 +239,8 @@ mod tests {
         ] {
             let event = Event::parse(json.to_string().as_bytes()).unwrap();
             assert_eq!(event.kind, kind);
-            assert_eq!(event.order_id.to_string(), json["payload"]["order_id"]);
+            let order = event.order_id().unwrap();
+            assert_eq!(order.to_string(), json["payload"]["order_id"]);
             assert_eq!(event.id.to_string(), json["event_id"]);
         }
     }

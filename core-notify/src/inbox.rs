@@ -19,7 +19,7 @@ pub struct InboxMessage {
     /// The notification it is. One that was sent twice is in the inbox twice.
     pub notification_id: NotificationId,
     /// Which order it is about.
-    pub order_id: OrderId,
+    pub order_id: Option<OrderId>,
     /// A mail or a text.
     pub channel: Channel,
     /// Address or phone number.
@@ -46,7 +46,7 @@ pub struct InboxAttempt {
     /// The notification that was to be sent.
     pub notification_id: NotificationId,
     /// Which order it is about.
-    pub order_id: OrderId,
+    pub order_id: Option<OrderId>,
     /// A mail or a text.
     pub channel: Channel,
     /// The fault it met; `None` when it was taken.

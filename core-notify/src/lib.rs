@@ -19,7 +19,7 @@ pub mod testing;
 
 pub use app::{Delivery, EventHandler, FindError, Notifications, Notifier, Outcome};
 pub use dead_letter::DeadLetter;
-pub use event::{Event, EventKind, MAX_EVENT_BYTES, Poison};
+pub use event::{Event, EventKind, MAX_EVENT_BYTES, Poison, Subject};
 pub use inbox::{
     FaultKind, FaultRule, FaultRuleError, FaultScript, Inbox, InboxAttempt, InboxFilter,
     InboxMessage,
@@ -28,12 +28,13 @@ pub use message::{Address, Contact, LineItem, OrderDetails};
 pub use notification::{Channel, Content, Draft, Notification, Status, Summary};
 pub use ports::{
     Claim, ContactReader, EmailSender, Job, Mail, NotificationFilter, NotificationStore,
-    OrderReader, ReadError, SendError, SmsSender, StoreError, Text,
+    OrderReader, ReadError, SendError, SmsSender, StoreError, Text, TokenReader,
 };
 #[cfg(feature = "testing")]
 pub use ports::{
     MockContactReader, MockEmailSender, MockNotificationStore, MockOrderReader, MockSmsSender,
+    MockTokenReader,
 };
-pub use queue::{WORK_QUEUES, WorkQueue};
+pub use queue::{ORDER_EVENTS, USER_EVENTS, WORK_QUEUES, WorkQueue};
 pub use retry::{DELAYS, delay_after};
-pub use template::{RenderError, Rendered, Templates};
+pub use template::{Facts, Links, RenderError, Rendered, Templates};

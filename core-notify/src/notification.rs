@@ -59,6 +59,23 @@ pub struct Content {
     pub plain: Option<String>,
 }
 
+/// What is stored in the place of a one-time token. The token itself comes in only when the mail is
+/// sent, so it lies nowhere but in the mail. A person called so gets a mail that looks odd.
+pub(crate) const MASK: &str = "********";
+
+impl Content {
+    /// The words with the one-time token in its place.
+    #[must_use]
+    pub(crate) fn unmasked(&self, token: &str) -> Self {
+        let with = |text: &String| text.replace(MASK, token);
+        Self {
+            subject: self.subject.clone(),
+            body: with(&self.body),
+            plain: self.plain.as_ref().map(with),
+        }
+    }
+}
+
 impl std::fmt::Debug for Content {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Content(***)")
@@ -74,8 +91,8 @@ pub struct Draft {
     pub event_id: EventId,
     /// Whom it is for.
     pub user_id: UserId,
-    /// Which order it is about.
-    pub order_id: OrderId,
+    /// Which order it is about, if any.
+    pub order_id: Option<OrderId>,
     /// Which way it goes.
     pub channel: Channel,
     /// Its type key, `order_created`.

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use core_kernel::{
-    BoxError, EventId, NotificationId, OrderId, Page, PageRequest, RequestContext, UserId,
+    BoxError, EventId, NotificationId, OrderId, Page, PageRequest, RequestContext, TokenId, UserId,
     UserScope,
 };
 use jiff::Timestamp;
+use secrecy::SecretString;
 
 use crate::message::{Contact, OrderDetails};
 use crate::notification::{Channel, Content, Draft, Notification, Status, Summary};
@@ -16,6 +17,9 @@ pub enum ReadError {
     /// It does not know the thing (404). It may know it later.
     #[error("{0} is not known")]
     NotFound(&'static str),
+    /// It was there and is good for nothing any more (410).
+    #[error("{0} is gone")]
+    Gone(&'static str),
     /// It is away, or our token is no longer good: nothing is wrong with this message.
     #[error("{0} does not answer")]
     Away(&'static str, #[source] BoxError),
@@ -39,6 +43,16 @@ pub trait OrderReader: Send + Sync {
 pub trait ContactReader: Send + Sync {
     /// The contact of the user with this id.
     async fn contact(&self, id: UserId, context: &RequestContext) -> Result<Contact, ReadError>;
+}
+
+/// Tells the one-time token that a mail is to carry. It is asked for each time the mail is sent, since
+/// nobody keeps it.
+#[cfg_attr(feature = "testing", mockall::automock)]
+#[async_trait]
+pub trait TokenReader: Send + Sync {
+    /// The token with this id; `Gone` when it works no more.
+    async fn token(&self, id: TokenId, context: &RequestContext)
+    -> Result<SecretString, ReadError>;
 }
 
 /// Why a provider did not take a message. `reason` is the provider's own, without personal data
@@ -73,8 +87,8 @@ pub struct Mail<'a> {
     pub plain: &'a str,
     /// The notification it is, so that the provider's records lead back here.
     pub notification_id: NotificationId,
-    /// Which order it is about.
-    pub order_id: OrderId,
+    /// Which order it is about, if any.
+    pub order_id: Option<OrderId>,
 }
 
 impl std::fmt::Debug for Mail<'_> {
@@ -92,8 +106,8 @@ pub struct Text<'a> {
     pub body: &'a str,
     /// The notification it is.
     pub notification_id: NotificationId,
-    /// Which order it is about.
-    pub order_id: OrderId,
+    /// Which order it is about, if any.
+    pub order_id: Option<OrderId>,
 }
 
 impl std::fmt::Debug for Text<'_> {

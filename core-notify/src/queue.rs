@@ -5,23 +5,51 @@
 pub struct WorkQueue {
     /// Its name.
     pub name: &'static str,
+    /// Where its events are published.
+    pub exchange: &'static str,
+    /// Where its dead letters go.
+    pub dead_letter_exchange: &'static str,
     /// The events it takes.
     pub routing_key: &'static str,
     /// The routing key of its dead letters.
     pub dead_letter_key: &'static str,
 }
 
-/// Both queues of the notification service (PRD §5).
-pub const WORK_QUEUES: [WorkQueue; 2] = [
+/// Where the events of orders are published (PRD §5).
+pub const ORDER_EVENTS: &str = "order.events";
+
+/// Where the events of users are published.
+pub const USER_EVENTS: &str = "user.events";
+
+/// All queues of the notification service (PRD §5).
+pub const WORK_QUEUES: [WorkQueue; 4] = [
     WorkQueue {
         name: "notifications.order.created",
+        exchange: ORDER_EVENTS,
+        dead_letter_exchange: "order.events.dlx",
         routing_key: "order.created",
         dead_letter_key: "order.created.failed",
     },
     WorkQueue {
         name: "notifications.order.shipped",
+        exchange: ORDER_EVENTS,
+        dead_letter_exchange: "order.events.dlx",
         routing_key: "order.shipped",
         dead_letter_key: "order.shipped.failed",
+    },
+    WorkQueue {
+        name: "notifications.user.password_reset",
+        exchange: USER_EVENTS,
+        dead_letter_exchange: "user.events.dlx",
+        routing_key: "user.password_reset_requested",
+        dead_letter_key: "user.password_reset_requested.failed",
+    },
+    WorkQueue {
+        name: "notifications.user.email_verification",
+        exchange: USER_EVENTS,
+        dead_letter_exchange: "user.events.dlx",
+        routing_key: "user.email_verification_requested",
+        dead_letter_key: "user.email_verification_requested.failed",
     },
 ];
 

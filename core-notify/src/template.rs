@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use crate::event::EventKind;
 use crate::message::{Contact, OrderDetails};
+use crate::notification::MASK;
 
-/// A notification's words on both channels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A notification's words on its channels.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// Subject of the mail.
     pub subject: String,
@@ -19,8 +20,45 @@ pub struct Rendered {
     pub html: String,
     /// The mail as plain text.
     pub plain: String,
-    /// The text message: at most 160 characters of GSM-7.
-    pub sms: String,
+    /// The text message, if one goes out: at most 160 characters of GSM-7.
+    pub sms: Option<String>,
+}
+
+impl std::fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Rendered(***)")
+    }
+}
+
+/// What a notification is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Facts<'a> {
+    /// An order.
+    Order(&'a OrderDetails),
+    /// What a one-time token does, at these pages of the shop. The token itself is masked: it comes
+    /// in when the mail is sent.
+    Token(&'a Links),
+}
+
+/// The pages of the shop that mails lead to, with `?token=` behind them. A mail without a page has the
+/// token alone.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    /// Where another password is set.
+    pub password_reset: Option<String>,
+    /// Where an address is verified.
+    pub email_verification: Option<String>,
+}
+
+impl Links {
+    /// The page for an event, with the mask of its token.
+    fn masked(&self, kind: EventKind) -> Option<String> {
+        let page = match kind {
+            EventKind::EmailVerificationRequested => &self.email_verification,
+            _ => &self.password_reset,
+        };
+        page.as_ref().map(|page| format!("{page}?token={MASK}"))
+    }
 }
 
 /// A template that cannot be rendered. Trying again does not help.
@@ -43,9 +81,21 @@ impl std::fmt::Debug for Templates {
     }
 }
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 17] = [
     ("address.html", include_str!("../templates/address.html")),
     ("address.txt", include_str!("../templates/address.txt")),
+    (
+        "email_verification.html",
+        include_str!("../templates/email_verification.html"),
+    ),
+    (
+        "email_verification.subject.txt",
+        include_str!("../templates/email_verification.subject.txt"),
+    ),
+    (
+        "email_verification.txt",
+        include_str!("../templates/email_verification.txt"),
+    ),
     ("layout.html", include_str!("../templates/layout.html")),
     (
         "order_created.html",
@@ -79,11 +129,38 @@ const FILES: [(&str, &str); 11] = [
         "order_shipped.sms.txt",
         include_str!("../templates/order_shipped.sms.txt"),
     ),
+    (
+        "password_reset.html",
+        include_str!("../templates/password_reset.html"),
+    ),
+    (
+        "password_reset.subject.txt",
+        include_str!("../templates/password_reset.subject.txt"),
+    ),
+    (
+        "password_reset.txt",
+        include_str!("../templates/password_reset.txt"),
+    ),
 ];
 
-/// What the templates are given. Amounts are texts, so that no digit changes on the way.
+/// What the templates are given.
 #[derive(Serialize)]
-struct View<'a> {
+#[serde(untagged)]
+enum View<'a> {
+    Order(OrderView<'a>),
+    Token(TokenView<'a>),
+}
+
+#[derive(Serialize)]
+struct TokenView<'a> {
+    first_name: &'a str,
+    link: Option<String>,
+    code: &'static str,
+}
+
+/// Amounts are texts, so that no digit changes on the way.
+#[derive(Serialize)]
+struct OrderView<'a> {
     first_name: &'a str,
     number: String,
     items: Vec<ItemView<'a>>,
@@ -110,6 +187,19 @@ struct AddressView<'a> {
 }
 
 impl<'a> View<'a> {
+    fn new(kind: EventKind, facts: Facts<'a>, contact: &'a Contact) -> Self {
+        match facts {
+            Facts::Order(order) => Self::Order(OrderView::new(order, contact)),
+            Facts::Token(links) => Self::Token(TokenView {
+                first_name: &contact.first_name,
+                link: links.masked(kind),
+                code: MASK,
+            }),
+        }
+    }
+}
+
+impl<'a> OrderView<'a> {
     fn new(order: &'a OrderDetails, contact: &'a Contact) -> Self {
         let address = &order.shipping_address;
         Self {
@@ -157,14 +247,15 @@ impl Templates {
     /// What the notifications of an event say.
     ///
     /// # Errors
-    /// When a template fails, or the text message is too long.
+    /// When a template fails (also when the facts are not those that the event calls for), or the
+    /// text message is too long.
     pub fn render(
         &self,
         kind: EventKind,
-        order: &OrderDetails,
+        facts: Facts<'_>,
         contact: &Contact,
     ) -> Result<Rendered, RenderError> {
-        let view = minijinja::Value::from(Serde(&View::new(order, contact)));
+        let view = minijinja::Value::from(Serde(&View::new(kind, facts, contact)));
         let part = |ending: &str| -> Result<String, RenderError> {
             let name = format!("{}.{ending}", kind.type_key());
             Ok(self.0.get_template(&name)?.render(view.clone())?)
@@ -173,9 +264,12 @@ impl Templates {
             subject: part("subject.txt")?,
             html: part("html")?,
             plain: part("txt")?,
-            sms: part("sms.txt")?,
+            sms: match facts {
+                Facts::Order(_) => Some(part("sms.txt")?),
+                Facts::Token(_) => None,
+            },
         };
-        if !fits_one_sms(&rendered.sms) {
+        if !rendered.sms.as_deref().is_none_or(fits_one_sms) {
             return Err(RenderError::SmsTooLong);
         }
         Ok(rendered)
@@ -195,13 +289,76 @@ fn fits_one_sms(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{contact, order};
+    use crate::testing::{contact, links, order};
+
+    const ORDERS: [EventKind; 2] = [EventKind::OrderCreated, EventKind::OrderShipped];
 
     fn render(kind: EventKind) -> Rendered {
+        let (order, links) = (order(), links());
+        let facts = match kind {
+            EventKind::OrderCreated | EventKind::OrderShipped => Facts::Order(&order),
+            _ => Facts::Token(&links),
+        };
         Templates::embedded()
             .unwrap()
-            .render(kind, &order(), &contact())
+            .render(kind, facts, &contact())
             .unwrap()
+    }
+
+    #[test]
+    fn a_mail_with_a_token_leads_to_the_page_for_it_and_goes_by_mail_only() {
+        for (kind, subject, link) in [
+            (
+                EventKind::PasswordResetRequested,
+                "Reset your ShopFlow password",
+                "https://shop.example/reset?token=********",
+            ),
+            (
+                EventKind::EmailVerificationRequested,
+                "Confirm your email address",
+                "https://shop.example/verify?token=********",
+            ),
+        ] {
+            let rendered = render(kind);
+            assert_eq!(rendered.subject, subject);
+            assert!(rendered.plain.contains(link), "{}", rendered.plain);
+            let escaped = link.replace('/', "&#x2f;");
+            assert!(rendered.html.contains(&escaped), "{}", rendered.html);
+            for text in [&rendered.plain, &rendered.html] {
+                assert!(text.contains("Jane") && text.matches(MASK).count() == 2);
+                assert!(!text.contains("ordered"), "{text}");
+            }
+            assert_eq!(rendered.sms, None);
+        }
+    }
+
+    #[test]
+    fn without_a_page_a_mail_has_the_token_alone() {
+        let templates = Templates::embedded().unwrap();
+        let links = Links::default();
+        for kind in [
+            EventKind::PasswordResetRequested,
+            EventKind::EmailVerificationRequested,
+        ] {
+            let rendered = templates.render(kind, Facts::Token(&links), &contact());
+            let rendered = rendered.unwrap();
+            for text in [&rendered.plain, &rendered.html] {
+                assert_eq!(text.matches(MASK).count(), 1, "{text}");
+                assert!(!text.contains("href") && !text.contains("link"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn facts_of_another_kind_are_an_error() {
+        let templates = Templates::embedded().unwrap();
+        let (order, links) = (order(), links());
+        for (kind, facts) in [
+            (EventKind::OrderCreated, Facts::Token(&links)),
+            (EventKind::PasswordResetRequested, Facts::Order(&order)),
+        ] {
+            assert!(templates.render(kind, facts, &contact()).is_err());
+        }
     }
 
     #[test]
@@ -256,9 +413,14 @@ mod tests {
         order.shipping_address.street = "\"><img src=x>".into();
         let mut contact = contact();
         contact.first_name = "<b>Jane</b>".into();
+        let links = links();
         let templates = Templates::embedded().unwrap();
         for kind in EventKind::ALL {
-            let rendered = templates.render(kind, &order, &contact).unwrap();
+            let facts = match ORDERS.contains(&kind) {
+                true => Facts::Order(&order),
+                false => Facts::Token(&links),
+            };
+            let rendered = templates.render(kind, facts, &contact).unwrap();
             for raw in ["<script>", "<img", "<b>Jane"] {
                 assert!(!rendered.html.contains(raw), "{raw} in {}", rendered.html);
             }
@@ -271,11 +433,12 @@ mod tests {
     fn a_text_message_fits_one_sms_whatever_the_order() {
         let mut order = order();
         order.total_amount = core_kernel::Money::MAX_TOTAL;
-        for kind in EventKind::ALL {
-            let rendered = Templates::embedded()
-                .unwrap()
-                .render(kind, &order, &contact());
-            let sms = rendered.unwrap().sms;
+        for kind in ORDERS {
+            let rendered =
+                Templates::embedded()
+                    .unwrap()
+                    .render(kind, Facts::Order(&order), &contact());
+            let sms = rendered.unwrap().sms.unwrap();
             assert!(sms.contains("#b2c3d4e5") && fits_one_sms(&sms), "{sms}");
         }
         assert!(!fits_one_sms(&"x".repeat(161)));
@@ -289,7 +452,7 @@ mod tests {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_template("x.txt", "{{ nobody }}").unwrap();
         let template = environment.get_template("x.txt").unwrap();
-        let view = View::new(&order(), &contact()).number;
+        let view = OrderView::new(&order(), &contact()).number;
         assert!(template.render(minijinja::Value::from(view)).is_err());
     }
 }

@@ -21,6 +21,7 @@ mod dev;
 mod events;
 mod layering;
 mod limits;
+mod mailbox;
 mod notifications;
 mod operations;
 mod orders;

@@ -2,15 +2,37 @@
 
 use async_trait::async_trait;
 use core_kernel::{EventPublisher, OutboxMessage, PublishError};
+use core_notify::{ORDER_EVENTS, USER_EVENTS};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
 use crate::channel::{Message, Publisher};
-use crate::topology;
 
-/// Publishes order events on RabbitMQ (PRD §5). Connects when it is first needed, and again
+/// Publishes one service's events on RabbitMQ (PRD §5). Connects when it is first needed, and again
 /// whenever the connection is lost.
-pub struct AmqpPublisher(Publisher);
+pub struct AmqpPublisher {
+    publisher: Publisher,
+    source: &'static Source,
+}
+
+/// Whose events they are.
+struct Source {
+    connection: &'static str,
+    exchange: &'static str,
+    app_id: &'static str,
+}
+
+static ORDERS: Source = Source {
+    connection: "shopflow orders: outbox",
+    exchange: ORDER_EVENTS,
+    app_id: "order-service",
+};
+
+static USERS: Source = Source {
+    connection: "shopflow auth: outbox",
+    exchange: USER_EVENTS,
+    app_id: "auth-service",
+};
 
 impl std::fmt::Debug for AmqpPublisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -19,37 +41,51 @@ impl std::fmt::Debug for AmqpPublisher {
 }
 
 impl AmqpPublisher {
-    /// A publisher on the broker at `url`, not yet connected.
+    /// A publisher of the events of orders on the broker at `url`, not yet connected.
     #[must_use]
-    pub fn new(url: String) -> Self {
-        Self(Publisher::new(url, "shopflow orders: outbox"))
+    pub fn orders(url: String) -> Self {
+        Self::of(&ORDERS, url)
+    }
+
+    /// A publisher of the events of users on the broker at `url`, not yet connected.
+    #[must_use]
+    pub fn users(url: String) -> Self {
+        Self::of(&USERS, url)
+    }
+
+    fn of(source: &'static Source, url: String) -> Self {
+        Self {
+            publisher: Publisher::new(url, source.connection),
+            source,
+        }
     }
 
     /// Whether the broker took events when it was last asked, which the relay does every second.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.0.is_usable()
+        self.publisher.is_usable()
     }
 
     /// Lets go of the broker.
     pub async fn close(&self) {
-        self.0.close().await;
+        self.publisher.close().await;
     }
 }
 
 #[async_trait]
 impl EventPublisher for AmqpPublisher {
     async fn ready(&self) -> Result<(), PublishError> {
-        self.0.ready().await.map_err(PublishError)
+        self.publisher.ready().await.map_err(PublishError)
     }
 
     async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError> {
-        let messages = batch.iter().map(message).collect();
-        self.0.publish(messages).await.map_err(PublishError)
+        let messages = batch.iter().map(|event| message(self.source, event));
+        let messages = messages.collect();
+        self.publisher.publish(messages).await.map_err(PublishError)
     }
 }
 
-fn message(event: &OutboxMessage) -> Message {
+fn message(source: &Source, event: &OutboxMessage) -> Message {
     let mut headers = FieldTable::default();
     headers.insert(
         "traceparent".into(),
@@ -67,11 +103,11 @@ fn message(event: &OutboxMessage) -> Message {
         .with_message_id(event.event_id.to_string().into())
         .with_type(event.event_type.as_str().into())
         .with_timestamp(event.occurred_at.unsigned_abs())
-        .with_app_id("order-service".into())
+        .with_app_id(source.app_id.into())
         .with_correlation_id(event.subject.to_string().into())
         .with_headers(headers);
     Message {
-        exchange: topology::EVENTS,
+        exchange: source.exchange,
         routing_key: event.routing_key.clone(),
         properties,
         body: event.payload.clone().into_bytes(),

@@ -1,5 +1,5 @@
-//! Every exchange and queue by name, once. Both services declare all of it, so that no event is
-//! dropped because a queue does not exist yet.
+//! Every exchange and queue: those of `core_notify::WORK_QUEUES` with what belongs to them. Whoever
+//! connects declares all of it, so that no event is dropped because a queue does not exist yet.
 //!
 //! Arguments are frozen: a queue that exists with others refuses to be declared. What operators
 //! may want to change (lengths, limits) they change by policy.
@@ -9,10 +9,6 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 
-/// Where the order service publishes (PRD §5).
-pub const EVENTS: &str = "order.events";
-/// Where dead letters go (PRD §5.1).
-pub const DEAD_LETTERS: &str = "order.events.dlx";
 /// Where a failed delivery goes to wait; its routing key is the name of a wait queue.
 pub const RETRY: &str = "notifications.retry";
 
@@ -34,21 +30,28 @@ const DELIVERY_LIMIT: i32 = 20;
 /// # Errors
 /// When the broker refuses, most likely because something exists with other arguments (406).
 pub(crate) async fn declare(channel: &Channel) -> lapin::Result<()> {
-    exchange(channel, EVENTS, ExchangeKind::Topic).await?;
-    exchange(channel, DEAD_LETTERS, ExchangeKind::Topic).await?;
     exchange(channel, RETRY, ExchangeKind::Direct).await?;
     for queue in WORK_QUEUES {
         let dead_letters = queue.dead_letter_queue();
+        let dead_letter_exchange = queue.dead_letter_exchange;
+        exchange(channel, queue.exchange, ExchangeKind::Topic).await?;
+        exchange(channel, dead_letter_exchange, ExchangeKind::Topic).await?;
         declare_queue(channel, &dead_letters, quorum()).await?;
-        bind(channel, &dead_letters, DEAD_LETTERS, queue.dead_letter_key).await?;
+        bind(
+            channel,
+            &dead_letters,
+            dead_letter_exchange,
+            queue.dead_letter_key,
+        )
+        .await?;
 
-        let mut arguments = returning(DEAD_LETTERS, queue.dead_letter_key);
+        let mut arguments = returning(dead_letter_exchange, queue.dead_letter_key);
         arguments.insert(
             "x-delivery-limit".into(),
             AMQPValue::LongInt(DELIVERY_LIMIT),
         );
         declare_queue(channel, queue.name, arguments).await?;
-        bind(channel, queue.name, EVENTS, queue.routing_key).await?;
+        bind(channel, queue.name, queue.exchange, queue.routing_key).await?;
 
         for delay in core_notify::DELAYS {
             let name = wait_queue(&queue, delay.as_secs());

@@ -18,6 +18,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 const CREATED: &str = "notifications.order.created";
 const SHIPPED: &str = "notifications.order.shipped";
+const RESET: &str = "notifications.user.password_reset";
+const VERIFICATION: &str = "notifications.user.email_verification";
 const SOON: Duration = Duration::from_secs(20);
 
 async fn vhost() -> Vhost {
@@ -26,7 +28,7 @@ async fn vhost() -> Vhost {
 
 /// A publisher that is ready.
 async fn publisher(vhost: &Vhost) -> AmqpPublisher {
-    let publisher = AmqpPublisher::new(vhost.url().into());
+    let publisher = AmqpPublisher::orders(vhost.url().into());
     publisher.ready().await.unwrap();
     publisher
 }
@@ -85,6 +87,8 @@ async fn being_ready_means_that_all_exchanges_exist() {
         ("notifications.retry", (&direct, &durable)),
         ("order.events", (&topic, &durable)),
         ("order.events.dlx", (&topic, &durable)),
+        ("user.events", (&topic, &durable)),
+        ("user.events.dlx", (&topic, &durable)),
     ]);
     assert_eq!(ours, wanted);
 }
@@ -114,11 +118,21 @@ async fn being_ready_means_that_all_queues_exist() {
         })
     };
     let mut wanted = BTreeMap::new();
-    for (queue, failed) in [
-        (CREATED, "order.created.failed"),
-        (SHIPPED, "order.shipped.failed"),
+    for (queue, exchange, failed) in [
+        (CREATED, "order.events.dlx", "order.created.failed"),
+        (SHIPPED, "order.events.dlx", "order.shipped.failed"),
+        (
+            RESET,
+            "user.events.dlx",
+            "user.password_reset_requested.failed",
+        ),
+        (
+            VERIFICATION,
+            "user.events.dlx",
+            "user.email_verification_requested.failed",
+        ),
     ] {
-        let mut work = returning("order.events.dlx", failed);
+        let mut work = returning(exchange, failed);
         work["x-delivery-limit"] = json!(20);
         wanted.insert(queue.to_owned(), work);
         wanted.insert(format!("{queue}.dlq"), json!({ "x-queue-type": "quorum" }));
@@ -148,6 +162,26 @@ async fn every_route_ends_in_its_queue() {
             "order.shipped.failed",
             format!("{SHIPPED}.dlq"),
         ),
+        (
+            "user.events",
+            "user.password_reset_requested",
+            RESET.to_owned(),
+        ),
+        (
+            "user.events",
+            "user.email_verification_requested",
+            VERIFICATION.to_owned(),
+        ),
+        (
+            "user.events.dlx",
+            "user.password_reset_requested.failed",
+            format!("{RESET}.dlq"),
+        ),
+        (
+            "user.events.dlx",
+            "user.email_verification_requested.failed",
+            format!("{VERIFICATION}.dlq"),
+        ),
     ] {
         vhost.publish(exchange, key, "{}", None, None, &[]).await;
         assert_eq!(vhost.drain(&queue).await.len(), 1, "{key}");
@@ -159,7 +193,7 @@ async fn every_route_ends_in_its_queue() {
         assert_eq!(binding["routing_key"], binding["destination"]);
         count += 1;
     }
-    assert_eq!(count, 6);
+    assert_eq!(count, 12);
 }
 
 #[tokio::test]
@@ -192,7 +226,7 @@ async fn being_ready_again_leaves_the_topology_as_it_is() {
 async fn a_queue_with_other_arguments_makes_the_publisher_unready() {
     let vhost = vhost().await;
     vhost.declare_queue(CREATED, &[]).await;
-    let publisher = AmqpPublisher::new(vhost.url().into());
+    let publisher = AmqpPublisher::orders(vhost.url().into());
     assert!(publisher.ready().await.is_err());
     assert!(!publisher.is_connected());
 }
@@ -224,6 +258,23 @@ async fn an_event_arrives_whole_and_once() {
     assert_eq!(message.headers["tracestate"], "vendor=1");
     assert_eq!(message.body, event.payload.as_bytes());
     assert_eq!(vhost.queue_depth(SHIPPED).await, Some(0));
+}
+
+#[tokio::test]
+async fn an_event_of_a_user_arrives_in_its_own_exchange() {
+    let vhost = vhost().await;
+    let publisher = AmqpPublisher::users(vhost.url().into());
+    let event = OutboxMessage {
+        event_type: "UserPasswordResetRequested".into(),
+        routing_key: "user.password_reset_requested".into(),
+        ..created()
+    };
+    let published = publisher.publish(std::slice::from_ref(&event)).await;
+    assert_eq!(published.unwrap(), [true]);
+    let messages = vhost.drain(RESET).await;
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].exchange, "user.events");
+    assert_eq!(messages[0].app_id.as_deref(), Some("auth-service"));
 }
 
 #[tokio::test]
@@ -335,7 +386,7 @@ async fn a_full_queue_refuses_events_until_there_is_room() {
 async fn a_broker_that_was_away_is_found_again() {
     let vhost = vhost().await;
     let proxy = Proxy::for_url(vhost.url());
-    let publisher = AmqpPublisher::new(proxy.proxied_url(vhost.url()));
+    let publisher = AmqpPublisher::orders(proxy.proxied_url(vhost.url()));
     proxy.cut();
     assert!(publisher.ready().await.is_err(), "away from the start");
     proxy.heal();
@@ -356,7 +407,7 @@ async fn a_broker_that_was_away_is_found_again() {
 async fn a_batch_without_a_confirm_is_an_error_and_the_next_goes_by_a_new_connection() {
     let vhost = vhost().await;
     let proxy = Proxy::for_url(vhost.url());
-    let publisher = AmqpPublisher::new(proxy.proxied_url(vhost.url()));
+    let publisher = AmqpPublisher::orders(proxy.proxied_url(vhost.url()));
     publisher.ready().await.unwrap();
     proxy.black_hole();
     assert!(publisher.publish(&[created()]).await.is_err());
@@ -370,7 +421,7 @@ async fn a_batch_without_a_confirm_is_an_error_and_the_next_goes_by_a_new_connec
 async fn being_ready_twice_needs_one_connection() {
     let vhost = vhost().await;
     let (url, connections) = counted(&vhost).await;
-    let publisher = AmqpPublisher::new(url);
+    let publisher = AmqpPublisher::orders(url);
     publisher.ready().await.unwrap();
     publisher.ready().await.unwrap();
     publisher.publish(&[created()]).await.unwrap();

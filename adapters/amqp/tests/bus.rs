@@ -28,7 +28,7 @@ struct RabbitBus(Vhost);
 #[async_trait]
 impl Bus for RabbitBus {
     fn publisher(&self) -> Arc<dyn EventPublisher> {
-        Arc::new(AmqpPublisher::new(self.0.url().into()))
+        Arc::new(AmqpPublisher::orders(self.0.url().into()))
     }
 
     async fn consume(&self, handler: Arc<dyn EventHandler>) -> Box<dyn Consuming> {

@@ -15,6 +15,7 @@ use sqlx::{Sqlite, Transaction};
 use crate::bus::{SqliteBus, Traffic};
 use crate::inbox::{InboxEmailSender, InboxSmsSender, SqliteInbox};
 use crate::notifications::SqliteNotificationStore;
+use crate::one_time::SqliteOneTimeStore;
 use crate::orders::SqliteOrderStore;
 use crate::outbox::SqliteOutbox;
 use crate::sessions::SqliteSessionStore;
@@ -132,13 +133,19 @@ impl Database {
         SqliteSessionStore(self.clone())
     }
 
+    /// One-time tokens.
+    #[must_use]
+    pub fn one_time_tokens(&self) -> SqliteOneTimeStore {
+        SqliteOneTimeStore(self.clone())
+    }
+
     /// Orders with their history.
     #[must_use]
     pub fn orders(&self) -> SqliteOrderStore {
         SqliteOrderStore(self.clone())
     }
 
-    /// The events of orders that are to be published.
+    /// The events that are to be published.
     #[must_use]
     pub fn outbox(&self) -> SqliteOutbox {
         SqliteOutbox(self.clone())

@@ -36,7 +36,7 @@ const ATTEMPTS: &str = "
 struct MessageRow {
     id: i64,
     notification_id: Uuid,
-    order_id: Uuid,
+    order_id: Option<Uuid>,
     channel: String,
     recipient: String,
     subject: Option<String>,
@@ -58,7 +58,7 @@ impl TryFrom<MessageRow> for InboxMessage {
         Ok(Self {
             id: row.id,
             notification_id: NotificationId(row.notification_id),
-            order_id: OrderId(row.order_id),
+            order_id: row.order_id.map(OrderId),
             channel: channel(&row.channel, row.id)?,
             to: row.recipient,
             subject: row.subject,
@@ -72,7 +72,7 @@ impl TryFrom<MessageRow> for InboxMessage {
 #[derive(FromRow)]
 struct AttemptRow {
     notification_id: Uuid,
-    order_id: Uuid,
+    order_id: Option<Uuid>,
     channel: String,
     fault: Option<String>,
     at: Micros,
@@ -84,7 +84,7 @@ impl TryFrom<AttemptRow> for InboxAttempt {
     fn try_from(row: AttemptRow) -> Result<Self, StoreError> {
         Ok(Self {
             notification_id: NotificationId(row.notification_id),
-            order_id: OrderId(row.order_id),
+            order_id: row.order_id.map(OrderId),
             channel: channel(&row.channel, row.notification_id)?,
             fault: row.fault.as_deref().and_then(FaultKind::from_word),
             at: row.at.0,

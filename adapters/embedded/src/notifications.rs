@@ -103,7 +103,7 @@ async fn enqueue_one(
         .bind(draft.id.0)
         .bind(draft.event_id.0)
         .bind(draft.user_id.0)
-        .bind(draft.order_id.0)
+        .bind(draft.order_id.map(|id| id.0))
         .bind(draft.channel.as_str())
         .bind(draft.type_key)
         .bind(draft.recipient.clone())

@@ -1,11 +1,12 @@
-//! The outbox of orders.
+//! The outbox of all events: those of orders and those of accounts.
 
 use async_trait::async_trait;
 use core_kernel::{
     BoxError, EventId, EventPublisher, Outbox, OutboxBacklog, OutboxMessage, RelayError,
     RelayReport,
 };
-use sqlx::FromRow;
+use jiff::Timestamp;
+use sqlx::{FromRow, SqliteConnection};
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -27,6 +28,31 @@ const MARK: &str = "UPDATE order_outbox SET published_at = ?2 WHERE id = ?1";
 const BACKLOG: &str = "
     SELECT count(*) AS waiting, min(created_at) AS oldest
     FROM order_outbox WHERE published_at IS NULL";
+
+const PUT: &str = "
+    INSERT INTO order_outbox (event_id, subject, event_type, routing_key, payload, traceparent,
+                              tracestate, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+/// Puts an event in, in the transaction of the change that it tells of.
+pub(crate) async fn put(
+    connection: &mut SqliteConnection,
+    event: &OutboxMessage,
+    at: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(PUT)
+        .bind(event.event_id.0)
+        .bind(event.subject)
+        .bind(event.event_type.clone())
+        .bind(event.routing_key.clone())
+        .bind(event.payload.clone())
+        .bind(event.traceparent.clone())
+        .bind(event.tracestate.clone())
+        .bind(Micros(at))
+        .execute(connection)
+        .await
+        .map(drop)
+}
 
 #[derive(FromRow)]
 struct Row {

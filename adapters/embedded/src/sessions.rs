@@ -24,13 +24,13 @@ const ISSUE: &str = "
 
 const ACCESS: &str = "
     SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
-           u.updated_at, u.tokens_from, s.ended_at IS NOT NULL AS ended
+           u.updated_at, u.tokens_from, u.email_verified_at, s.ended_at IS NOT NULL AS ended
     FROM sessions s JOIN users u ON u.id = s.user_id
     WHERE s.id = ?1";
 
 const FIND_TOKEN: &str = "
     SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
-           u.updated_at, u.tokens_from, s.ended_at IS NOT NULL AS ended, t.used_at
+           u.updated_at, u.tokens_from, u.email_verified_at, s.ended_at IS NOT NULL AS ended, t.used_at
     FROM refresh_tokens t
     JOIN sessions s ON s.id = t.session_id
     JOIN users u ON u.id = s.user_id

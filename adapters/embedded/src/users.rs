@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use core_auth::{
-    Account, AuditEntry, Email, Ending, PasswordHash, PersonName, Phone, StoreError, User,
-    UserChange, UserFilter, UserRole, UserStore,
+    Account, AuditEntry, Email, Ending, OneTimeRequest, PasswordHash, PersonName, Phone,
+    StoreError, User, UserChange, UserFilter, UserRole, UserStore,
 };
 use core_kernel::{Page, PageRequest, UserId};
 use jiff::Timestamp;
@@ -12,27 +12,28 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::{Inconsistent, auth_error, broke_unique};
+use crate::one_time;
 use crate::value::Micros;
 
 const FIND: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
-           tokens_from
+           tokens_from, email_verified_at
     FROM users WHERE id = ?1";
 
 const FIND_BY_EMAIL: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
-           tokens_from, password_hash
+           tokens_from, email_verified_at, password_hash
     FROM users WHERE email = ?1";
 
 const ACCOUNT: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
-           tokens_from, password_hash
+           tokens_from, email_verified_at, password_hash
     FROM users WHERE id = ?1";
 
 const UPDATE: &str = "
     UPDATE users
     SET first_name = ?3, last_name = ?4, phone = ?5, role = ?6, is_active = ?7, updated_at = ?8,
-        tokens_from = ?9, password_hash = coalesce(?10, password_hash)
+        tokens_from = ?9, password_hash = coalesce(?10, password_hash), email_verified_at = ?11
     WHERE id = ?1 AND updated_at = ?2";
 
 const END_SESSIONS: &str = "
@@ -47,7 +48,7 @@ const LOG: &str = "
 // A part of the filter that is NULL lets everything pass.
 const LIST: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
-           tokens_from
+           tokens_from, email_verified_at
     FROM users
     WHERE (?1 IS NULL OR email = ?1) AND (?2 IS NULL OR role = ?2)
       AND (?3 IS NULL OR is_active = ?3)
@@ -67,8 +68,8 @@ const COUNT_AUDIT: &str = "SELECT count(*) FROM user_audit WHERE user_id = ?1";
 
 const INSERT: &str = "
     INSERT INTO users (id, email, password_hash, first_name, last_name, phone, role, is_active,
-                       created_at, updated_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+                       created_at, updated_at, email_verified_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 const REPLACE_HASH: &str = "
     UPDATE users SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2";
@@ -86,6 +87,7 @@ pub(crate) struct UserRow {
     created_at: Micros,
     updated_at: Micros,
     tokens_from: Option<Micros>,
+    email_verified_at: Option<Micros>,
 }
 
 #[derive(FromRow)]
@@ -112,6 +114,7 @@ impl TryFrom<UserRow> for User {
             created_at: row.created_at.0,
             updated_at: row.updated_at.0,
             tokens_from: row.tokens_from.map(|at| at.0),
+            email_verified_at: row.email_verified_at.map(|at| at.0),
         })
     }
 }
@@ -209,6 +212,7 @@ async fn update(connection: &mut SqliteConnection, change: &UserChange) -> sqlx:
         .bind(Micros(user.updated_at))
         .bind(user.tokens_from.map(Micros))
         .bind(change.password_hash.as_ref().map(|hash| hash.0.clone()))
+        .bind(user.email_verified_at.map(Micros))
         .execute(connection)
         .await?;
     Ok(done.rows_affected() == 1)
@@ -294,7 +298,12 @@ impl UserStore for SqliteUserStore {
         })
     }
 
-    async fn insert(&self, account: &Account, audit: &[AuditEntry]) -> Result<(), StoreError> {
+    async fn insert<'a>(
+        &self,
+        account: &Account,
+        audit: &[AuditEntry],
+        verification: Option<&'a OneTimeRequest>,
+    ) -> Result<(), StoreError> {
         let user = &account.user;
         let insert = sqlx::query(INSERT)
             .bind(user.id.0)
@@ -306,11 +315,17 @@ impl UserStore for SqliteUserStore {
             .bind(user.role.role().as_str())
             .bind(user.is_active)
             .bind(Micros(user.created_at))
-            .bind(Micros(user.updated_at));
+            .bind(Micros(user.updated_at))
+            .bind(user.email_verified_at.map(Micros));
         let mut transaction = self.0.write().await.map_err(auth_error)?;
         match insert.execute(&mut *transaction).await {
             Ok(_) => {
                 log(&mut transaction, audit).await.map_err(auth_error)?;
+                if let Some(request) = verification {
+                    one_time::request(&mut transaction, request, user.created_at)
+                        .await
+                        .map_err(auth_error)?;
+                }
                 transaction.commit().await.map_err(auth_error)
             }
             Err(error) if broke_unique(&error, "users.email") => Err(StoreError::EmailTaken),
@@ -322,6 +337,13 @@ impl UserStore for SqliteUserStore {
         let mut transaction = self.0.write().await.map_err(auth_error)?;
         if !update(&mut transaction, change).await.map_err(auth_error)? {
             return Err(StoreError::Conflict);
+        }
+        if let Some(spending) = change.spends {
+            let (id, at) = (change.user.id, change.user.updated_at);
+            let spent = one_time::spend(&mut transaction, id, spending, at);
+            if !spent.await.map_err(auth_error)? {
+                return Err(StoreError::Conflict);
+            }
         }
         if let Some(ending) = change.ends {
             let (id, at) = (change.user.id, change.user.updated_at);

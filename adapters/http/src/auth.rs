@@ -2,6 +2,7 @@
 
 mod dto;
 mod limit;
+mod mailbox;
 mod users;
 
 use std::sync::Arc;
@@ -44,6 +45,13 @@ impl Api for AuthApi {
             (&Method::POST, ["auth", "validate"]) => self.validate(request).await,
             (&Method::POST, ["auth", "logout"]) => self.logout(request).await,
             (&Method::POST, ["auth", "logout-all"]) => self.logout_all(request).await,
+            (&Method::POST, ["auth", "password", "forgot"]) => self.forgot_password(request).await,
+            (&Method::POST, ["auth", "password", "reset"]) => self.reset_password(request).await,
+            (&Method::POST, ["auth", "email", "verify"]) => self.verify_email(request).await,
+            (&Method::POST, ["auth", "email", "resend"]) => self.resend_verification(request).await,
+            (&Method::GET, ["auth", "one-time-tokens", id]) => {
+                self.one_time_token(request, id).await
+            }
             (&Method::GET, ["auth", "users"]) => self.users(request).await,
             (&Method::GET, ["auth", "users", id]) => self.profile(request, id).await,
             (&Method::PATCH, ["auth", "users", id]) => self.update(request, id).await,
@@ -66,6 +74,14 @@ impl Api for AuthApi {
             ["auth", "validate"] => Route::internal("/auth/validate", "POST"),
             ["auth", "logout"] => Route::public("/auth/logout", "POST"),
             ["auth", "logout-all"] => Route::public("/auth/logout-all", "POST"),
+            ["auth", "password", "forgot"] => Route::public("/auth/password/forgot", "POST"),
+            ["auth", "password", "reset"] => Route::public("/auth/password/reset", "POST"),
+            ["auth", "email", "verify"] => Route::public("/auth/email/verify", "POST"),
+            ["auth", "email", "resend"] => Route::public("/auth/email/resend", "POST"),
+            // For our own services.
+            ["auth", "one-time-tokens", _] => {
+                Route::internal("/auth/one-time-tokens/{id}", "GET, HEAD")
+            }
             ["auth", "users"] => Route::public("/auth/users", "GET, HEAD"),
             ["auth", "users", _] => Route::public("/auth/users/{id}", "GET, HEAD, PATCH, DELETE"),
             ["auth", "users", _, "password"] => Route::public("/auth/users/{id}/password", "POST"),
@@ -181,6 +197,7 @@ impl From<LoginError> for ApiError {
         match error {
             LoginError::InvalidCredentials => Self::invalid_credentials(),
             LoginError::Deactivated => Self::account_deactivated(),
+            LoginError::Unverified => Self::email_not_verified(),
             LoginError::TooManyFailures(TooManyFailures(wait)) => Self::rate_limited(wait),
             LoginError::Hash(error) => error.into(),
             LoginError::Sign(error) => Self::internal(error.into()),

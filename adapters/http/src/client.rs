@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use core_kernel::{BoxError, RequestContext};
+use core_notify::ReadError;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -15,6 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 pub use auth::AuthClient;
@@ -170,6 +172,24 @@ impl Peer {
         bearer(self.token.borrow().expose_secret())
     }
 
+    /// What stands at `path`, read with our own token.
+    async fn read<T: DeserializeOwned>(
+        &self,
+        who: &'static str,
+        path: &str,
+        context: &RequestContext,
+    ) -> Result<T, ReadError> {
+        let away = |error: CallError| ReadError::Away(who, error.into());
+        let own = self.own().map_err(away)?;
+        let answer = self.call(Method::GET, path, own, None, context).await;
+        match answer.map_err(away)? {
+            (StatusCode::OK, body) => {
+                serde_json::from_slice(&body).map_err(|error| ReadError::Broken(who, error.into()))
+            }
+            (status, _) => Err(unusable(who, status)),
+        }
+    }
+
     /// A call in the trace and under the id of the request that caused it.
     async fn call(
         &self,
@@ -206,11 +226,11 @@ fn bearer(token: &str) -> Result<HeaderValue, CallError> {
 }
 
 /// What a neighbour's status means to a notification that needs it.
-fn unusable(who: &'static str, status: StatusCode) -> core_notify::ReadError {
-    use core_notify::ReadError;
+fn unusable(who: &'static str, status: StatusCode) -> ReadError {
     let source: BoxError = format!("{who} answered {status}").into();
     match status {
         StatusCode::NOT_FOUND => ReadError::NotFound(who),
+        StatusCode::GONE => ReadError::Gone(who),
         // Our token is no longer good, or it is overloaded or away: that is not this message's
         // fault.
         StatusCode::UNAUTHORIZED

@@ -161,6 +161,28 @@ impl ApiError {
         )
     }
 
+    /// 401: a one-time token that does not work.
+    pub(crate) fn invalid_one_time_token() -> Self {
+        Self::unauthorized(
+            "invalid_token",
+            "The token is not known, was used or has expired.",
+        )
+    }
+
+    /// 403: the right password of an account whose address has yet to be verified.
+    pub(crate) fn email_not_verified() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "email_not_verified",
+            "The email address has yet to be verified.",
+        )
+    }
+
+    /// 410: it was there, and is good for nothing any more.
+    pub(crate) fn gone(detail: &'static str) -> Self {
+        Self::new(StatusCode::GONE, "gone", detail)
+    }
+
     /// 403: the right password of a deactivated account.
     pub(crate) fn account_deactivated() -> Self {
         Self::new(

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use core_auth::{
-    Account, AuditEntry, Email, PasswordHash, PersonName, Phone, StoreError, User, UserChange,
-    UserFilter, UserRole, UserStore,
+    Account, AuditEntry, Email, OneTimeRequest, PasswordHash, PersonName, Phone, StoreError, User,
+    UserChange, UserFilter, UserRole, UserStore,
 };
 use core_kernel::{Page, PageRequest, UserId};
 use jiff_sqlx::ToSqlx;
@@ -13,28 +13,29 @@ use sqlx::{FromRow, Postgres, Row, ValueRef};
 use uuid::Uuid;
 
 use crate::error::{Inconsistent, auth_error, broken_unique};
+use crate::one_time;
 
 const FIND: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
-           tokens_from
+           tokens_from, email_verified_at
     FROM users WHERE id = $1";
 
 const FIND_BY_EMAIL: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
-           tokens_from, password_hash
+           tokens_from, email_verified_at, password_hash
     FROM users WHERE email = $1";
 
 const ACCOUNT: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
-           tokens_from, password_hash
+           tokens_from, email_verified_at, password_hash
     FROM users WHERE id = $1";
 
 // The audit's columns are the last seven parameters of each statement, as arrays.
 const INSERT: &str = "
     WITH made AS (
         INSERT INTO users (id, email, password_hash, first_name, last_name, phone, role, is_active,
-                           created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                           created_at, updated_at, email_verified_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $19)
         RETURNING id
     )
     INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role, request_id,
@@ -49,7 +50,8 @@ const COMMIT: &str = "
     WITH moved AS (
         UPDATE users
         SET first_name = $3, last_name = $4, phone = $5, role = $6, is_active = $7,
-            updated_at = $8, tokens_from = $9, password_hash = coalesce($10, password_hash)
+            updated_at = $8, tokens_from = $9, password_hash = coalesce($10, password_hash),
+            email_verified_at = $18
         WHERE id = $1 AND updated_at = $2
         RETURNING id
     ), logged AS (
@@ -76,7 +78,7 @@ const LIST: &str = "
             AND ($3::boolean IS NULL OR is_active = $3)) AS counted
     LEFT JOIN LATERAL (
         SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
-               tokens_from
+               tokens_from, email_verified_at
         FROM users
         WHERE ($1::text IS NULL OR email = $1) AND ($2::text IS NULL OR role = $2)
           AND ($3::boolean IS NULL OR is_active = $3)
@@ -113,6 +115,7 @@ pub(crate) struct UserRow {
     created_at: jiff_sqlx::Timestamp,
     updated_at: jiff_sqlx::Timestamp,
     tokens_from: Option<jiff_sqlx::Timestamp>,
+    email_verified_at: Option<jiff_sqlx::Timestamp>,
 }
 
 #[derive(FromRow)]
@@ -145,6 +148,7 @@ impl TryFrom<UserRow> for User {
             created_at: row.created_at.to_jiff(),
             updated_at: row.updated_at.to_jiff(),
             tokens_from: row.tokens_from.map(jiff_sqlx::Timestamp::to_jiff),
+            email_verified_at: row.email_verified_at.map(jiff_sqlx::Timestamp::to_jiff),
         })
     }
 }
@@ -313,7 +317,12 @@ impl UserStore for PgUserStore {
         page(lines)
     }
 
-    async fn insert(&self, account: &Account, audit: &[AuditEntry]) -> Result<(), StoreError> {
+    async fn insert<'a>(
+        &self,
+        account: &Account,
+        audit: &[AuditEntry],
+        verification: Option<&'a OneTimeRequest>,
+    ) -> Result<(), StoreError> {
         let user = &account.user;
         let insert = sqlx::query(INSERT)
             .bind(user.id.0)
@@ -326,15 +335,22 @@ impl UserStore for PgUserStore {
             .bind(user.is_active)
             .bind(user.created_at.to_sqlx())
             .bind(user.updated_at.to_sqlx());
-        bind_audit(insert, audit)
+        let insert = bind_audit(insert, audit)
             .bind(user.created_at.to_sqlx())
-            .execute(&self.pool)
+            .bind(user.email_verified_at.map(ToSqlx::to_sqlx));
+        let taken = |error: sqlx::Error| match broken_unique(&error) {
+            Some("users_email_key") => StoreError::EmailTaken,
+            _ => auth_error(error),
+        };
+        let Some(verification) = verification else {
+            return insert.execute(&self.pool).await.map(drop).map_err(taken);
+        };
+        let mut transaction = self.pool.begin().await.map_err(auth_error)?;
+        insert.execute(&mut *transaction).await.map_err(taken)?;
+        one_time::request(&mut transaction, verification, user.created_at)
             .await
-            .map(drop)
-            .map_err(|error| match broken_unique(&error) {
-                Some("users_email_key") => StoreError::EmailTaken,
-                _ => auth_error(error),
-            })
+            .map_err(auth_error)?;
+        transaction.commit().await.map_err(auth_error)
     }
 
     async fn commit(&self, change: &UserChange) -> Result<(), StoreError> {
@@ -352,11 +368,18 @@ impl UserStore for PgUserStore {
             .bind(change.password_hash.as_ref().map(|hash| hash.0.as_str()));
         let mut transaction = self.pool.begin().await.map_err(auth_error)?;
         let row = bind_audit(commit, &change.audit)
+            .bind(user.email_verified_at.map(ToSqlx::to_sqlx))
             .fetch_one(&mut *transaction)
             .await
             .map_err(auth_error)?;
         if row.try_get::<i64, _>(0).map_err(auth_error)? == 0 {
             return Err(StoreError::Conflict);
+        }
+        if let Some(spending) = change.spends {
+            let spent = one_time::spend(&mut transaction, user.id, spending, user.updated_at);
+            if !spent.await.map_err(auth_error)? {
+                return Err(StoreError::Conflict);
+            }
         }
         if let Some(ending) = change.ends {
             sqlx::query(END_SESSIONS)

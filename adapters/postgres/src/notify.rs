@@ -126,7 +126,7 @@ impl PgNotificationStore {
             .bind(column(drafts, |draft| draft.id.0))
             .bind(column(drafts, |draft| draft.event_id.0))
             .bind(column(drafts, |draft| draft.user_id.0))
-            .bind(column(drafts, |draft| draft.order_id.0))
+            .bind(column(drafts, |draft| draft.order_id.map(|id| id.0)))
             .bind(column(drafts, |draft| draft.channel.as_str()))
             .bind(column(drafts, |draft| draft.type_key))
             .bind(column(drafts, |draft| draft.recipient.as_str()))

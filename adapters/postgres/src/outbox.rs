@@ -1,4 +1,4 @@
-//! The outbox of orders: claim, publish and mark are one transaction, so a relay that dies gives
+//! The outboxes: claim, publish and mark are one transaction, so a relay that dies gives
 //! its claim back at once.
 
 use std::time::Duration;
@@ -13,26 +13,57 @@ use sqlx::FromRow;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
-// A row that another relay holds still counts as unpublished, so the later events of its subject
-// are held back until it is done: order per subject with any number of relays.
-const CLAIM: &str = "
-    SELECT o.id, o.event_id, o.subject, o.event_type, o.routing_key, o.payload, o.traceparent,
-           o.tracestate, floor(extract(epoch FROM o.created_at))::bigint AS occurred_at
-    FROM order_outbox o
-    WHERE o.published_at IS NULL
-      AND NOT EXISTS (SELECT 1 FROM order_outbox earlier
-                      WHERE earlier.subject = o.subject AND earlier.id < o.id
-                        AND earlier.published_at IS NULL)
-    ORDER BY o.id
-    LIMIT $1
-    FOR UPDATE SKIP LOCKED";
+/// What is asked of one outbox table.
+#[derive(Debug)]
+struct Sql {
+    claim: &'static str,
+    mark: &'static str,
+    backlog: &'static str,
+}
 
-const MARK: &str = "UPDATE order_outbox SET published_at = clock_timestamp() WHERE id = ANY($1)";
+/// The statements on the outbox table `$table`.
+macro_rules! sql {
+    ($table:literal) => {
+        Sql {
+            // A row that another relay holds still counts as unpublished, so the later events of
+            // its subject are held back until it is done: order per subject with any number of
+            // relays.
+            claim: concat!(
+                "SELECT o.id, o.event_id, o.subject, o.event_type, o.routing_key, o.payload,
+                        o.traceparent, o.tracestate,
+                        floor(extract(epoch FROM o.created_at))::bigint AS occurred_at
+                 FROM ",
+                $table,
+                " o
+                 WHERE o.published_at IS NULL
+                   AND NOT EXISTS (SELECT 1 FROM ",
+                $table,
+                " earlier
+                                   WHERE earlier.subject = o.subject AND earlier.id < o.id
+                                     AND earlier.published_at IS NULL)
+                 ORDER BY o.id
+                 LIMIT $1
+                 FOR UPDATE SKIP LOCKED"
+            ),
+            mark: concat!(
+                "UPDATE ",
+                $table,
+                " SET published_at = clock_timestamp() WHERE id = ANY($1)"
+            ),
+            backlog: concat!(
+                "SELECT count(*) AS waiting,
+                        coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8
+                            AS oldest_seconds
+                 FROM ",
+                $table,
+                " WHERE published_at IS NULL"
+            ),
+        }
+    };
+}
 
-const BACKLOG: &str = "
-    SELECT count(*) AS waiting,
-           coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS oldest_seconds
-    FROM order_outbox WHERE published_at IS NULL";
+static ORDERS: Sql = sql!("order_outbox");
+static USERS: Sql = sql!("user_outbox");
 
 /// A pass that takes longer lost its broker or its database; it is given up and its rows are free.
 const PASS_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,17 +81,24 @@ struct Row {
     occurred_at: i64,
 }
 
-/// The events in the table `order_outbox`.
+/// The events in an outbox table.
 #[derive(Clone, Debug)]
 pub struct PgOutbox {
     pool: PgPool,
+    sql: &'static Sql,
 }
 
 impl PgOutbox {
-    /// The outbox on this pool.
+    /// The events of orders, in the table `order_outbox`.
     #[must_use]
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub fn orders(pool: PgPool) -> Self {
+        Self { pool, sql: &ORDERS }
+    }
+
+    /// The events of users, in the table `user_outbox`.
+    #[must_use]
+    pub fn users(pool: PgPool) -> Self {
+        Self { pool, sql: &USERS }
     }
 
     async fn pass(
@@ -69,7 +107,7 @@ impl PgOutbox {
         limit: u32,
     ) -> Result<RelayReport, RelayError> {
         let mut transaction = self.pool.begin().await.map_err(store)?;
-        let rows: Vec<Row> = sqlx::query_as(CLAIM)
+        let rows: Vec<Row> = sqlx::query_as(self.sql.claim)
             .bind(i64::from(limit))
             .fetch_all(&mut *transaction)
             .await
@@ -93,7 +131,7 @@ impl PgOutbox {
             .zip(&taken)
             .filter_map(|(id, taken)| taken.then_some(*id))
             .collect();
-        sqlx::query(MARK)
+        sqlx::query(self.sql.mark)
             .bind(&published)
             .execute(&mut *transaction)
             .await
@@ -137,7 +175,7 @@ impl Outbox for PgOutbox {
 
     async fn backlog(&self) -> Result<OutboxBacklog, RelayError> {
         let (waiting, oldest_seconds): (i64, f64) =
-            within(sqlx::query_as(BACKLOG).fetch_one(&self.pool))
+            within(sqlx::query_as(self.sql.backlog).fetch_one(&self.pool))
                 .await
                 .map_err(store)?;
         Ok(OutboxBacklog {

@@ -36,7 +36,7 @@ async fn send(endpoint: &str) -> Result<String, SendError> {
         html: "<p>Thank you</p>",
         plain: "Thank you",
         notification_id: NotificationId::generate(),
-        order_id: OrderId::generate(),
+        order_id: Some(OrderId::generate()),
     };
     sender(endpoint).await.send(mail).await
 }
@@ -60,7 +60,7 @@ async fn an_accepted_mail_arrives_whole_and_its_id_comes_back() {
         html: "<p>\"Tom & Jerry\" 日本 🎉</p>",
         plain: "\"Tom & Jerry\"\n日本 🎉",
         notification_id,
-        order_id: OrderId::generate(),
+        order_id: Some(OrderId::generate()),
     };
     let id = sender(ses.endpoint()).await.send(mail).await.unwrap();
     let requests = ses.requests();

@@ -33,7 +33,7 @@ async fn send(base_url: &str) -> Result<String, SendError> {
         to: JANE,
         body: "Shipped",
         notification_id: NotificationId::generate(),
-        order_id: OrderId::generate(),
+        order_id: Some(OrderId::generate()),
     };
     sender(base_url).send(text).await
 }
@@ -54,7 +54,7 @@ async fn an_accepted_text_arrives_whole_and_its_sid_comes_back() {
         to: JANE,
         body: "Tom & Jerry = 100% + 日本 🎉\nbye",
         notification_id: NotificationId::generate(),
-        order_id: OrderId::generate(),
+        order_id: Some(OrderId::generate()),
     };
     let sid = sender(twilio.endpoint()).send(text).await.unwrap();
     let requests = twilio.requests();

@@ -45,7 +45,7 @@ pub enum PasswordChangeError {
 }
 
 /// How often a change that lost a race is decided anew.
-const MAX_RACES: usize = 4;
+pub(super) const MAX_RACES: usize = 4;
 
 impl Auth {
     /// Changes a profile: one's own, or anyone's for admins. Who changes someone else's is told
@@ -169,7 +169,7 @@ impl Auth {
     }
 
     /// Lets a change count at once on this instance.
-    fn note(&self, change: &UserChange) {
+    pub(super) fn note(&self, change: &UserChange) {
         if let Some(from) = change.user.tokens_from {
             self.revocations.tokens_ended(change.user.id, from);
         }

@@ -3,17 +3,19 @@
 
 use std::sync::Arc;
 
-use core_kernel::{Clock, PageRequest, RequestContext, SessionId, SystemClock, UserId};
+use core_kernel::{Clock, Outbox, PageRequest, RequestContext, SessionId, SystemClock, UserId};
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 
 use super::{account, refresh_token, session};
 use crate::change::{Doing, Patch, UserChange};
 use crate::password::PasswordHash;
-use crate::ports::{SessionStore, StoreError, UserFilter, UserStore};
+use crate::ports::{OneTimeStore, SessionStore, StoreError, UserFilter, UserStore};
 use crate::revocation::Revoked;
 use crate::session::{NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh};
 use crate::user::{Account, Email, PersonName, User, UserRole};
+
+pub use super::one_time::*;
 
 /// The stores under test.
 #[derive(Clone)]
@@ -22,6 +24,10 @@ pub struct Fixture {
     pub users: Arc<dyn UserStore>,
     /// Sessions of the same accounts.
     pub sessions: Arc<dyn SessionStore>,
+    /// One-time tokens of the same accounts.
+    pub one_time: Arc<dyn OneTimeStore>,
+    /// The events that they raise.
+    pub outbox: Arc<dyn Outbox>,
 }
 
 /// Makes one `#[tokio::test]` of each promise. `$fixture` is an `async fn() -> Fixture`.
@@ -53,6 +59,16 @@ macro_rules! auth_store_contract {
             an_account_is_made_together_with_its_audit,
             a_list_of_users_holds_only_what_passes_the_filter,
             pages_of_users_neither_repeat_nor_skip,
+            a_request_is_found_with_its_audit_and_its_event,
+            an_unknown_one_time_token_is_none,
+            a_request_of_nobody_is_stored,
+            a_request_too_soon_after_another_is_nobodys,
+            a_change_by_a_token_is_found_whole,
+            of_twenty_racing_uses_of_a_token_one_wins,
+            a_used_token_is_a_conflict_and_changes_nothing,
+            a_new_password_ends_the_tokens_for_setting_one,
+            an_account_is_made_together_with_its_verification,
+            expired_tokens_are_forgotten_in_batches,
         );
     };
     (@tests $fixture:path, $($promise:ident),+ $(,)?) => {$(
@@ -63,17 +79,17 @@ macro_rules! auth_store_contract {
     )+};
 }
 
-async fn registered(fixture: &Fixture) -> Account {
+pub(super) async fn registered(fixture: &Fixture) -> Account {
     let account = account();
     fixture
         .users
-        .insert(&account, &[])
+        .insert(&account, &[], None)
         .await
         .expect("an insert");
     account
 }
 
-async fn begun(fixture: &Fixture) -> (Account, NewSession) {
+pub(super) async fn begun(fixture: &Fixture) -> (Account, NewSession) {
     let account = registered(fixture).await;
     let session = session(&account.user);
     fixture.sessions.start(&session).await.expect("a start");
@@ -99,7 +115,7 @@ async fn rotate(fixture: &Fixture, rotation: &Rotation) -> Result<(), Refusal> {
     }
 }
 
-async fn has_ended(fixture: &Fixture, session: &NewSession) -> bool {
+pub(super) async fn has_ended(fixture: &Fixture, session: &NewSession) -> bool {
     let state = fixture
         .sessions
         .access(session.id)
@@ -146,7 +162,12 @@ pub async fn an_email_is_taken_once_however_close_the_race(fixture: Fixture) {
             rival
         })
         .collect();
-    let outcomes = join_all(rivals.iter().map(|rival| fixture.users.insert(rival, &[]))).await;
+    let outcomes = join_all(
+        rivals
+            .iter()
+            .map(|rival| fixture.users.insert(rival, &[], None)),
+    )
+    .await;
     let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     let taken = outcomes
         .iter()
@@ -492,9 +513,9 @@ pub async fn an_account_is_made_together_with_its_audit(fixture: Fixture) {
     let doing = Doing::by(&account.user.caller(), account.user.created_at, &context);
     let entry = doing.entry(account.user.id, "created");
     let audit = [entry.clone()];
-    let made = fixture.users.insert(&account, &audit).await;
+    let made = fixture.users.insert(&account, &audit, None).await;
     made.expect("an insert");
-    let again = fixture.users.insert(&account, &audit).await;
+    let again = fixture.users.insert(&account, &audit, None).await;
     assert!(again.is_err());
     let told = fixture.users.audit(account.user.id, PageRequest::default());
     assert_eq!(told.await.expect("an answer").items, [entry]);

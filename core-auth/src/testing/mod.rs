@@ -1,11 +1,16 @@
 //! For tests of this core, of its adapters, and of adapters that others write.
 
 pub mod contract;
+mod one_time;
 
-use core_kernel::{Clock, SessionId, SystemClock, TokenId, UserId};
+use std::sync::Arc;
+
+use core_kernel::{Clock, SessionId, SystemClock, TokenId, UserId, Wake};
 use jiff::Timestamp;
 
+use crate::app::Mailbox;
 use crate::password::PasswordHash;
+use crate::ports::MockOneTimeStore;
 use crate::session::{NewSession, StoredRefresh, TokenHash};
 use crate::token::Keyring;
 use crate::user::{Account, Email, PersonName, Phone, User, UserRole};
@@ -27,8 +32,25 @@ pub fn account() -> Account {
             created_at: now,
             updated_at: now,
             tokens_from: None,
+            email_verified_at: Some(now),
         },
         password_hash: PasswordHash("$scrypt$not$a$real$hash".into()),
+    }
+}
+
+/// Wakes nobody: where no relay runs.
+struct NoRelay;
+
+impl Wake for NoRelay {
+    fn wake(&self) {}
+}
+
+/// A mailbox on this store, without a relay.
+#[must_use]
+pub fn mailbox(tokens: MockOneTimeStore) -> Mailbox {
+    Mailbox {
+        tokens: Arc::new(tokens),
+        relay: Arc::new(NoRelay),
     }
 }
 

@@ -6,16 +6,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use core_kernel::{Clock, NotificationId, RequestContext, chain};
 use futures_util::future::{join, join_all};
+use secrecy::ExposeSecret;
 
-use crate::event::Event;
-use crate::message::{Contact, OrderDetails};
+use crate::event::{Event, Subject};
+use crate::message::Contact;
 use crate::notification::{Channel, Content, Draft};
 use crate::ports::{
     Claim, ContactReader, EmailSender, Job, Mail, NotificationStore, OrderReader, ReadError,
-    SendError, SmsSender, StoreError, Text,
+    SendError, SmsSender, StoreError, Text, TokenReader,
 };
 use crate::retry::delay_after;
-use crate::template::Templates;
+use crate::template::{Facts, Links, Templates};
 
 /// One delivery of an event by the broker.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +54,8 @@ pub enum Outcome {
     },
     /// It can never succeed, or has used up its attempts.
     Dead {
-        /// The kind of failure: `poison`, `refused`, `exhausted`, `render`.
+        /// The kind of failure: `poison`, `refused`, `exhausted`, `render`, or `expired` when what
+        /// the mail was to carry works no more.
         class: &'static str,
         /// Why, the provider's own words in it.
         reason: String,
@@ -97,8 +99,12 @@ pub struct Notifier {
     pub email: Arc<dyn EmailSender>,
     /// Sends texts.
     pub sms: Arc<dyn SmsSender>,
+    /// Tells the one-time tokens that some mails carry.
+    pub tokens: Arc<dyn TokenReader>,
     /// What they say.
     pub templates: Arc<Templates>,
+    /// Where those with a token lead.
+    pub links: Links,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -120,7 +126,10 @@ impl EventHandler for Notifier {
             Err(poison) => return dead("poison", poison.to_string(), Vec::new()),
         };
         match self.claims(&event, delivery, context).await {
-            Ok(claims) => self.deliver(&event, delivery.attempt, claims).await,
+            Ok(claims) => {
+                self.deliver(&event, delivery.attempt, claims, context)
+                    .await
+            }
             Err(outcome) => outcome,
         }
     }
@@ -141,14 +150,20 @@ impl Notifier {
                 return Ok(known);
             }
         }
-        let (order, contact) = join(
-            self.orders.order(event.order_id, context),
-            self.contacts.contact(event.user_id, context),
-        )
-        .await;
-        let order = order.map_err(|error| from_read(&error, delivery.attempt))?;
-        let contact = contact.map_err(|error| from_read(&error, delivery.attempt))?;
-        let drafts = self.compose(event, &order, &contact)?;
+        let contact = self.contacts.contact(event.user_id, context);
+        let drafts = match event.subject {
+            Subject::Order(id) => {
+                let (order, contact) = join(self.orders.order(id, context), contact).await;
+                let order = order.map_err(|error| from_read(&error, delivery.attempt))?;
+                let contact = contact.map_err(|error| from_read(&error, delivery.attempt))?;
+                self.compose(event, Facts::Order(&order), &contact)?
+            }
+            Subject::Account(_) => {
+                let contact = contact.await;
+                let contact = contact.map_err(|error| from_read(&error, delivery.attempt))?;
+                self.compose(event, Facts::Token(&self.links), &contact)?
+            }
+        };
         let claims = self.store.enqueue(&drafts).await;
         claims.map_err(|error| from_store(&error, delivery.attempt))
     }
@@ -156,18 +171,18 @@ impl Notifier {
     fn compose(
         &self,
         event: &Event,
-        order: &OrderDetails,
+        facts: Facts<'_>,
         contact: &Contact,
     ) -> Result<Vec<Draft>, Outcome> {
         let rendered = self
             .templates
-            .render(event.kind, order, contact)
+            .render(event.kind, facts, contact)
             .map_err(|error| dead("render", error.to_string(), Vec::new()))?;
         let draft = |channel, recipient: &str, content| Draft {
             id: NotificationId::generate(),
             event_id: event.id,
             user_id: event.user_id,
-            order_id: event.order_id,
+            order_id: event.order_id(),
             channel,
             type_key: event.kind.type_key(),
             recipient: recipient.to_owned(),
@@ -179,20 +194,60 @@ impl Notifier {
             body: rendered.html,
             plain: Some(rendered.plain),
         };
-        let text = Content {
-            subject: None,
-            body: rendered.sms,
-            plain: None,
-        };
         let mut drafts = vec![draft(Channel::Email, &contact.email, mail)];
-        if let Some(phone) = &contact.phone {
+        if let (Some(phone), Some(body)) = (&contact.phone, rendered.sms) {
+            let text = Content {
+                subject: None,
+                body,
+                plain: None,
+            };
             drafts.push(draft(Channel::Sms, phone, text));
         }
         Ok(drafts)
     }
 
+    /// Puts the one-time token into what is about to be sent, if there is to be one.
+    async fn unmask(
+        &self,
+        event: &Event,
+        attempt: u32,
+        jobs: &mut [Job],
+        context: &RequestContext,
+    ) -> Result<(), Outcome> {
+        let Subject::Account(id) = event.subject else {
+            return Ok(());
+        };
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let error = match self.tokens.token(id, context).await {
+            Ok(token) => {
+                for job in jobs {
+                    job.content = job.content.unmasked(token.expose_secret());
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let outcome = from_read(&error, attempt);
+        for job in jobs {
+            let recorded = match &outcome {
+                Outcome::Dead { reason, .. } => self.store.mark_failed(job, reason).await,
+                _ => self.store.release(job, &chain(&error), false).await,
+            };
+            recorded.map_err(|error| from_store(&error, attempt))?;
+        }
+        Err(outcome)
+    }
+
     /// Sends what was claimed, both channels at once, and sums up.
-    async fn deliver(&self, event: &Event, attempt: u32, claims: Vec<Claim>) -> Outcome {
+    async fn deliver(
+        &self,
+        event: &Event,
+        attempt: u32,
+        claims: Vec<Claim>,
+        context: &RequestContext,
+    ) -> Outcome {
         let retry = delay_after(attempt);
         let mut held = false;
         let mut failed = Vec::new();
@@ -204,6 +259,9 @@ impl Notifier {
                 Claim::Failed(channel, reason) => failed.push((channel, reason)),
                 Claim::Sent(_) => {}
             }
+        }
+        if let Err(outcome) = self.unmask(event, attempt, &mut jobs, context).await {
+            return outcome;
         }
         // What had failed before the last attempt had not run out of attempts.
         let mut refused = !failed.is_empty() && retry.is_some();
@@ -258,7 +316,7 @@ impl Notifier {
                     html: &job.content.body,
                     plain: job.content.plain.as_deref().unwrap_or_default(),
                     notification_id: id,
-                    order_id: event.order_id,
+                    order_id: event.order_id(),
                 };
                 self.email.send(mail).await
             }
@@ -267,7 +325,7 @@ impl Notifier {
                     to: &job.recipient,
                     body: &job.content.body,
                     notification_id: id,
-                    order_id: event.order_id,
+                    order_id: event.order_id(),
                 };
                 self.sms.send(text).await
             }
@@ -278,13 +336,13 @@ impl Notifier {
                 self.store
                     .mark_sent(id, &provider_ref, self.clock.now())
                     .await;
-                tracing::info!(event_id = %event.id, order_id = %event.order_id,
+                tracing::info!(event_id = %event.id, order_id = event.order_id().map(tracing::field::display),
                     notification_id = %id, channel, provider_ref, "notification sent");
                 return Ok(Sent::Yes);
             }
             Err(error) => error,
         };
-        tracing::warn!(event_id = %event.id, order_id = %event.order_id, notification_id = %id,
+        tracing::warn!(event_id = %event.id, order_id = event.order_id().map(tracing::field::display), notification_id = %id,
             channel, error = %error, "notification not sent");
         let reason = storable(&error.to_string());
         match error {
@@ -340,6 +398,7 @@ fn from_read(error: &ReadError, attempt: u32) -> Outcome {
     let reason = chain(error);
     match error {
         ReadError::Away(..) => Outcome::Wait { reason },
+        ReadError::Gone(_) => dead("expired", reason, Vec::new()),
         ReadError::NotFound(_) | ReadError::Broken(..) => again(reason, attempt),
     }
 }

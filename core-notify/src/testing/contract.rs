@@ -83,7 +83,7 @@ pub async fn a_draft_is_queued_claimed_and_found(store: Fixture) {
         let found = found(&store, draft.id).await;
         assert_eq!(found.summary.status, Status::Queued);
         assert_eq!(found.summary.created_at, draft.created_at);
-        assert_eq!(found.summary.order_id, Some(draft.order_id));
+        assert_eq!(found.summary.order_id, draft.order_id);
         assert_eq!(found.body, draft.content.body);
         assert_eq!((found.provider_ref, found.error_message), (None, None));
     }
@@ -264,7 +264,7 @@ pub async fn a_list_holds_only_what_passes_the_filter(store: Fixture) {
         ),
         (
             NotificationFilter {
-                order_id: Some(drafts[0].order_id),
+                order_id: drafts[0].order_id,
                 ..own.clone()
             },
             1,

@@ -3,11 +3,12 @@
 pub mod bus;
 pub mod contract;
 
-use core_kernel::{Clock, EventId, NotificationId, OrderId, SystemClock, UserId};
+use core_kernel::{Clock, EventId, NotificationId, OrderId, SystemClock, TokenId, UserId};
 use serde_json::{Value, json};
 
 use crate::message::{Contact, OrderDetails};
 use crate::notification::{Channel, Content, Draft};
+use crate::template::Links;
 
 /// `OrderCreated` as the PRD shows it (§5.1), with an id of its own.
 #[must_use]
@@ -45,6 +46,31 @@ pub fn shipped_event() -> Value {
             "shipping_address": { "city": "Springfield", "state": "IL", "country": "US" }
         }
     })
+}
+
+/// A request for a one-time token of this type, with ids of its own.
+#[must_use]
+pub fn token_event(event_type: &str) -> Value {
+    json!({
+        "event_id": EventId::generate(),
+        "event_type": event_type,
+        "timestamp": "2026-02-17T11:00:00.000Z",
+        "version": "1.0",
+        "payload": {
+            "user_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+            "token_id": TokenId::generate(),
+            "expires_at": "2026-02-17T11:30:00.000Z"
+        }
+    })
+}
+
+/// Pages for one-time tokens.
+#[must_use]
+pub fn links() -> Links {
+    Links {
+        password_reset: Some("https://shop.example/reset".into()),
+        email_verification: Some("https://shop.example/verify".into()),
+    }
 }
 
 /// The order of the PRD's example (§4.2), shipped.
@@ -90,7 +116,7 @@ pub fn draft(event: EventId, user: UserId, channel: Channel) -> Draft {
         id: NotificationId::generate(),
         event_id: event,
         user_id: user,
-        order_id: OrderId::generate(),
+        order_id: Some(OrderId::generate()),
         channel,
         type_key: "order_created",
         recipient: if mail {

@@ -82,12 +82,30 @@ settings! {
         refresh_reuse_grace_seconds = "REFRESH_REUSE_GRACE_SECONDS", "How long a used refresh token still gets a pair [default: 0]";
         password_hash_max_wait_seconds = "PASSWORD_HASH_MAX_WAIT_SECONDS", "How long a login waits for its turn to hash before it gets a 503 [default: 10]";
         rate_limit_auth_per_minute = "RATE_LIMIT_AUTH_PER_MINUTE", "Requests to /auth/* of one address in any 60 seconds; 0 for no limit, nor on failed logins [default: 100]";
+        email_verification = "EMAIL_VERIFICATION", "Whether who registers is sent a mail to verify the address by: true or false [default: true]";
+        require_verified_email = "REQUIRE_VERIFIED_EMAIL", "Whether only verified addresses may log in: true or false [default: false]";
     } with { scrypt: ScryptArgs, }
 }
 
 settings! {
+    /// Where the broker is.
+    BrokerArgs {
+        rabbitmq_url = "RABBITMQ_URL", "RabbitMQ, as amqp://user:password@host:5672/%2f; auth keeps its mails waiting without it";
+        rabbitmq_url_file = "RABBITMQ_URL_FILE", "File with RABBITMQ_URL in it";
+    }
+}
+
+settings! {
+    /// Pages of the shop that mails lead to.
+    LinkArgs {
+        password_reset_url = "PASSWORD_RESET_URL", "Page where a new password is set; ?token=... is added [default: the mail has the token alone]";
+        email_verification_url = "EMAIL_VERIFICATION_URL", "Page where an address is verified; ?token=... is added [default: the mail has the token alone]";
+    }
+}
+
+settings! {
     /// The auth service.
-    AuthArgs {} with { policy: PolicyArgs, keys: KeyArgs, http: HttpArgs, }
+    AuthArgs {} with { policy: PolicyArgs, keys: KeyArgs, broker: BrokerArgs, http: HttpArgs, }
 }
 
 settings! {
@@ -96,9 +114,7 @@ settings! {
         auth_service_url = "AUTH_SERVICE_URL", "Base URL of the auth service, as http://auth:3001";
         auth_service_token = "AUTH_SERVICE_TOKEN", "Service token to show it";
         auth_service_token_file = "AUTH_SERVICE_TOKEN_FILE", "File with AUTH_SERVICE_TOKEN in it, read again when it changes";
-        rabbitmq_url = "RABBITMQ_URL", "RabbitMQ, as amqp://user:password@host:5672/%2f";
-        rabbitmq_url_file = "RABBITMQ_URL_FILE", "File with RABBITMQ_URL in it";
-    }
+    } with { broker: BrokerArgs, }
 }
 
 settings! {
@@ -126,5 +142,5 @@ settings! {
         twilio_auth_token_file = "TWILIO_AUTH_TOKEN_FILE", "File with TWILIO_AUTH_TOKEN in it";
         twilio_from_number = "TWILIO_FROM_NUMBER", "Number that texts come from, in E.164";
         twilio_api_base_url = "TWILIO_API_BASE_URL", "Where Twilio is [default: Twilio's own address]";
-    } with { peers: PeerArgs, http: HttpArgs, }
+    } with { links: LinkArgs, peers: PeerArgs, http: HttpArgs, }
 }

@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
-use core_notify::FaultRule;
+use core_notify::{FaultRule, Links};
 use shopflow_http::Edge;
 
-use super::args::{EdgeArgs, LogArgs, OrderLimitArgs, PolicyArgs};
+use super::args::{EdgeArgs, LinkArgs, LogArgs, OrderLimitArgs, PolicyArgs};
 use super::problems::Problems;
 use super::services::{LogConfig, LogFormat, PolicyConfig};
 
@@ -52,6 +52,8 @@ pub(crate) struct DevArgs {
     #[command(flatten)]
     order_limit: OrderLimitArgs,
     #[command(flatten)]
+    links: LinkArgs,
+    #[command(flatten)]
     edge: EdgeArgs,
     #[command(flatten)]
     log: LogArgs,
@@ -71,6 +73,7 @@ pub(crate) struct DevConfig {
     pub(crate) policy: PolicyConfig,
     /// Requests to the order service of one user in a minute, if they are limited.
     pub(crate) order_limit: Option<u32>,
+    pub(crate) links: Links,
     pub(crate) edge: Edge,
     pub(crate) log: LogConfig,
 }
@@ -84,6 +87,7 @@ impl DevArgs {
         let mut problems = Problems::default();
         let policy = self.policy.check(&mut problems);
         let order_limit = self.order_limit.check(&mut problems);
+        let links = self.links.check(&mut problems);
         let edge = self.edge.check(&mut problems);
         let log = self.log.check(&mut problems, "warn", LogFormat::Text);
         let ports = [
@@ -108,6 +112,7 @@ impl DevArgs {
             faults: self.fail,
             policy,
             order_limit,
+            links,
             edge,
             log,
         })

@@ -4,14 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use core_auth::{Email, Keyring, KeyringError, Phone, ScryptParams};
+use core_notify::Links;
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use shopflow_http::{Edge, is_base_url};
 use shopflow_twilio::Account;
 
 use super::args::{
-    AuthArgs, DatabaseArgs, HttpArgs, KeyArgs, LogArgs, NotifyArgs, OrdersArgs, PeerArgs,
-    PolicyArgs, ScryptArgs,
+    AuthArgs, BrokerArgs, DatabaseArgs, HttpArgs, KeyArgs, LinkArgs, LogArgs, NotifyArgs,
+    OrdersArgs, PeerArgs, PolicyArgs, ScryptArgs,
 };
 use super::limits::per_minute;
 use super::problems::Problems;
@@ -57,6 +58,8 @@ pub(crate) struct HttpConfig {
 pub(crate) struct AuthConfig {
     pub(crate) keys: KeyConfig,
     pub(crate) policy: PolicyConfig,
+    /// Where mails are asked for; they wait without it.
+    pub(crate) rabbitmq_url: Option<Secret>,
     pub(crate) http: HttpConfig,
 }
 
@@ -74,6 +77,8 @@ pub(crate) struct PolicyConfig {
     pub(crate) scrypt: ScryptParams,
     pub(crate) hash_max_wait: Duration,
     pub(crate) refresh_grace: SignedDuration,
+    pub(crate) email_verification: bool,
+    pub(crate) require_verified_email: bool,
     /// Requests of one address in a minute, if they are limited.
     pub(crate) rate_limit: Option<u32>,
 }
@@ -105,6 +110,7 @@ pub(crate) struct NotifyConfig {
     pub(crate) ses_from: String,
     pub(crate) twilio: Account,
     pub(crate) twilio_url: String,
+    pub(crate) links: Links,
     pub(crate) http: HttpConfig,
 }
 
@@ -320,10 +326,26 @@ impl PolicyArgs {
             self.rate_limit_auth_per_minute.as_ref(),
             100,
         );
+        let email_verification = or_default(
+            problems,
+            "EMAIL_VERIFICATION",
+            self.email_verification.as_ref(),
+            true,
+            "true or false",
+        );
+        let require_verified_email = or_default(
+            problems,
+            "REQUIRE_VERIFIED_EMAIL",
+            self.require_verified_email.as_ref(),
+            false,
+            "true or false",
+        );
         Some(PolicyConfig {
             scrypt: scrypt?,
             hash_max_wait: Duration::from_secs(wait.into()),
             refresh_grace: SignedDuration::from_secs(grace.into()),
+            email_verification,
+            require_verified_email,
             rate_limit,
         })
     }
@@ -338,13 +360,60 @@ impl AuthArgs {
         let mut problems = Problems::default();
         let keys = self.keys.check(&mut problems);
         let policy = self.policy.check(&mut problems);
+        let rabbitmq_url = self.broker.check(&mut problems);
         let http = self.http.check(&mut problems, 3001);
         let config = keys
             .zip(policy)
             .zip(http)
-            .map(|((keys, policy), http)| AuthConfig { keys, policy, http });
+            .map(|((keys, policy), http)| AuthConfig {
+                keys,
+                policy,
+                rabbitmq_url,
+                http,
+            });
         problems.finish(config)
     }
+}
+
+impl BrokerArgs {
+    fn check(&self, problems: &mut Problems) -> Option<Secret> {
+        let (value, file) = (self.rabbitmq_url.as_ref(), self.rabbitmq_url_file.as_ref());
+        let url = secret(problems, "RABBITMQ_URL", value, file);
+        check(problems, "RABBITMQ_URL", url, |url| {
+            shopflow_amqp::check_url(url.expose())
+        })
+    }
+
+    fn required(&self, problems: &mut Problems) -> Option<Secret> {
+        let (value, file) = (self.rabbitmq_url.as_ref(), self.rabbitmq_url_file.as_ref());
+        let url = required_secret(problems, "RABBITMQ_URL", value, file);
+        check(problems, "RABBITMQ_URL", url, |url| {
+            shopflow_amqp::check_url(url.expose())
+        })
+    }
+}
+
+impl LinkArgs {
+    pub(crate) fn check(&self, problems: &mut Problems) -> Links {
+        Links {
+            password_reset: page_url(
+                problems,
+                "PASSWORD_RESET_URL",
+                self.password_reset_url.as_ref(),
+            ),
+            email_verification: page_url(
+                problems,
+                "EMAIL_VERIFICATION_URL",
+                self.email_verification_url.as_ref(),
+            ),
+        }
+    }
+}
+
+/// A page of the shop, if there is one.
+fn page_url(problems: &mut Problems, name: &'static str, value: Option<&String>) -> Option<String> {
+    let url = value.filter(|url| !url.trim().is_empty())?;
+    base_url(problems, name, Some(url))
 }
 
 impl PeerArgs {
@@ -356,15 +425,7 @@ impl PeerArgs {
             self.auth_service_token.as_ref(),
             self.auth_service_token_file.as_ref(),
         );
-        let rabbitmq_url = required_secret(
-            problems,
-            "RABBITMQ_URL",
-            self.rabbitmq_url.as_ref(),
-            self.rabbitmq_url_file.as_ref(),
-        );
-        let rabbitmq_url = check(problems, "RABBITMQ_URL", rabbitmq_url, |url| {
-            shopflow_amqp::check_url(url.expose())
-        });
+        let rabbitmq_url = self.broker.required(problems);
         Some(PeerConfig {
             auth_url: auth_url?,
             auth_token: auth_token?,
@@ -445,6 +506,7 @@ impl NotifyArgs {
             "TWILIO_API_BASE_URL",
             twilio_url.or(Some(own)).as_ref(),
         );
+        let links = self.links.check(problems);
         let http = self.http.check(problems, 3003);
         Some(NotifyConfig {
             peers: peers?,
@@ -454,6 +516,7 @@ impl NotifyArgs {
             ses_from: ses_from?,
             twilio: twilio?,
             twilio_url: twilio_url?,
+            links,
             http: http?,
         })
     }

@@ -103,13 +103,14 @@ async fn add_user(
             created_at: at,
             updated_at: at,
             tokens_from: None,
+            email_verified_at: Some(at),
         };
         let id = user.id;
         let account = Account {
             user,
             password_hash: hash.clone(),
         };
-        match users.insert(&account, &[]).await {
+        match users.insert(&account, &[], None).await {
             Ok(()) => return Ok(id),
             Err(StoreError::EmailTaken) => {}
             Err(error) => return Err(error.into()),

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use core_auth::{Accounts, Keyring, Keys, UserRole, UserStore};
+use core_auth::{Accounts, Keyring, Keys, Mailbox, UserRole, UserStore};
 use core_kernel::SystemClock;
-use core_notify::{FaultScript, Notifications, Notifier, Templates};
+use core_notify::{FaultScript, Links, Notifications, Notifier, Templates};
 use core_orders::Orders;
 use futures_util::future::join3;
 use secrecy::SecretString;
@@ -56,6 +56,7 @@ pub(crate) struct Services {
     secret: SecretString,
     policy: PolicyConfig,
     order_limit: Option<u32>,
+    links: Links,
     edge: Edge,
     faults: Arc<FaultScript>,
     urls: [String; 3],
@@ -103,6 +104,7 @@ impl Services {
             secret: folder.jwt_secret()?,
             policy: config.policy,
             order_limit: config.order_limit,
+            links: config.links.clone(),
             edge: config.edge.clone(),
             faults,
             urls: config.addresses.map(url),
@@ -158,8 +160,12 @@ impl Services {
 
     fn auth(&self, lifecycle: &mut Lifecycle, accounts: Accounts) -> anyhow::Result<AuthApi> {
         let sessions = Arc::new(self.database.sessions());
+        let mailbox = Mailbox {
+            tokens: Arc::new(self.database.one_time_tokens()),
+            relay: Arc::new(self.wake.clone()),
+        };
         let keys = Keys::new(self.keys()?);
-        let auth = auth::auth(lifecycle, accounts, sessions, keys, self.policy);
+        let auth = auth::auth(lifecycle, accounts, sessions, mailbox, keys, self.policy);
         Ok(auth::limited(auth, self.policy.rate_limit))
     }
 
@@ -187,10 +193,12 @@ impl Services {
         let notifier = Notifier {
             orders: Arc::new(orders),
             contacts: Arc::new(auth.clone()),
+            tokens: Arc::new(auth.clone()),
             store: store.clone(),
             email: Arc::new(self.database.email_sender(FROM, self.faults.clone())?),
             sms: Arc::new(self.database.sms_sender(self.faults.clone())),
             templates: Arc::new(Templates::embedded().context("templates")?),
+            links: self.links.clone(),
             clock: Arc::new(SystemClock),
         };
         let consumer = self.database.bus().consumer(Arc::new(notifier));

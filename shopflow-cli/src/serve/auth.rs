@@ -1,25 +1,33 @@
 //! The auth service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use core_auth::{
-    Accounts, Auth, AuthSettings, Keys, PasswordCrypto, Revocations, ScryptParams, SessionStore,
-    UserStore,
+    Accounts, Auth, AuthSettings, Keys, Mailbox, PasswordCrypto, Revocations, ScryptParams,
+    SessionStore, UserStore,
 };
-use core_kernel::{Limit, SystemClock};
+use core_kernel::{Limit, SystemClock, chain};
+use shopflow_amqp::AmqpPublisher;
 use shopflow_hashing::BlockingHasher;
 use shopflow_http::{AuthApi, Readiness};
 use shopflow_limits::{MemoryLimiter, MemoryThrottle};
-use shopflow_postgres::{PgSessionStore, PgUserStore, Schema};
+use shopflow_postgres::{PgOneTimeStore, PgOutbox, PgSessionStore, PgUserStore, Schema};
+use tokio::sync::watch;
 
 use super::database::Database;
+use super::relay::{Relay, RelayWake};
 use super::{lifecycle, listen, revocations, secret_file, serve, start};
 use crate::config::{AuthConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
 
 /// Memory that hashes may take together.
 const HASH_MEMORY: u64 = 256 * 1024 * 1024;
+
+/// How often expired one-time tokens are looked for, and how many are forgotten at once.
+const PRUNING: Duration = Duration::from_secs(600);
+const PRUNED_AT_ONCE: u32 = 1000;
 
 struct Needs(Database);
 
@@ -36,14 +44,46 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let database = Database::open(&config.http, "shopflow auth")?;
     let users = Arc::new(PgUserStore::new(database.pool.clone()));
     let sessions = Arc::new(PgSessionStore::new(database.pool.clone()));
+    let relay = RelayWake::default();
+    let mailbox = Mailbox {
+        tokens: Arc::new(PgOneTimeStore::new(database.pool.clone())),
+        relay: Arc::new(relay.clone()),
+    };
     let accounts = accounts(users, config.policy, parallel_hashes(config.policy.scrypt));
     let needs = Needs(database.clone());
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
     let keys = secret_file::keys(&mut lifecycle, config.keys)?;
-    let auth = auth(&mut lifecycle, accounts, sessions, keys, config.policy);
+    let auth = auth(
+        &mut lifecycle,
+        accounts,
+        sessions,
+        mailbox,
+        keys,
+        config.policy,
+    );
+    match config.rabbitmq_url {
+        Some(url) => publish(&mut lifecycle, &database, url.expose(), relay),
+        None => tracing::warn!("RABBITMQ_URL is not set: mails with one-time tokens wait"),
+    }
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
     let api = limited(auth, config.policy.rate_limit);
     serve((lifecycle, signals), listener, api, ops, &config.http).await
+}
+
+/// Carries the requests for mails to the broker. It is no part of readiness: without it everything
+/// else works, and they wait.
+fn publish(lifecycle: &mut Lifecycle, database: &Database, url: &str, wake: RelayWake) {
+    let publisher = Arc::new(AmqpPublisher::users(url.to_owned()));
+    let relay = Relay {
+        outbox: Arc::new(PgOutbox::users(database.pool.clone())),
+        publisher: publisher.clone(),
+        wake,
+    };
+    let served = lifecycle.served();
+    lifecycle.spawn("relay", async move {
+        relay.run(served).await;
+        publisher.close().await;
+    });
 }
 
 /// The use cases of accounts on this store, with at most `parallel` hashes at once.
@@ -62,15 +102,36 @@ pub(crate) fn auth(
     lifecycle: &mut Lifecycle,
     accounts: Accounts,
     sessions: Arc<dyn SessionStore>,
+    mailbox: Mailbox,
     keys: Keys,
     policy: PolicyConfig,
 ) -> Auth {
     let settings = AuthSettings {
         refresh_grace: policy.refresh_grace,
+        email_verification: policy.email_verification,
+        require_verified_email: policy.require_verified_email,
     };
     let revoked = Arc::new(Revocations::default());
     revocations::feed(lifecycle, sessions.clone(), revoked.clone());
-    Auth::new(accounts, sessions, keys, revoked, settings)
+    let auth = Auth::new(accounts, sessions, mailbox, keys, revoked, settings);
+    let stopping = lifecycle.stopping();
+    lifecycle.spawn("pruning", prune(auth.clone(), stopping));
+    auth
+}
+
+/// Forgets one-time tokens that expired long ago, a few at a time.
+async fn prune(auth: Auth, mut stopping: watch::Receiver<bool>) {
+    loop {
+        match auth.prune_one_time_tokens(PRUNED_AT_ONCE).await {
+            Ok(forgotten) if forgotten >= PRUNED_AT_ONCE.into() => continue,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = chain(&error), "one-time tokens not pruned"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PRUNING) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+    }
 }
 
 /// The service with its limits: so many requests of one address in a minute, if any.

@@ -62,10 +62,12 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
     let notifier = Notifier {
         orders: Arc::new(orders),
         contacts: Arc::new(auth.clone()),
+        tokens: Arc::new(auth.clone()),
         store: store.clone(),
         email: Arc::new(email),
         sms: Arc::new(sms),
         templates: Arc::new(Templates::embedded().context("templates")?),
+        links: config.links,
         clock: Arc::new(SystemClock),
     };
     let rabbitmq_url = config.peers.rabbitmq_url.expose().to_owned();

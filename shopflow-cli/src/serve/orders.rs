@@ -35,7 +35,7 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
     let (signals, metrics) = start(&config.http)?;
     let listener = listen(&config.http).await?;
     let database = Database::open(&config.http, "shopflow orders")?;
-    let publisher = Arc::new(AmqpPublisher::new(
+    let publisher = Arc::new(AmqpPublisher::orders(
         config.peers.rabbitmq_url.expose().to_owned(),
     ));
     let needs = Needs {
@@ -56,7 +56,7 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
 
     let wake = RelayWake::default();
     let relay = Relay {
-        outbox: Arc::new(PgOutbox::new(database.pool.clone())),
+        outbox: Arc::new(PgOutbox::orders(database.pool.clone())),
         publisher: publisher.clone(),
         wake: wake.clone(),
     };

@@ -17,7 +17,7 @@ use tracing::Instrument;
 use crate::backoff::Backoff;
 use crate::channel::{Message, Publisher};
 use crate::headers::{Hop, for_dead_letter, for_retry};
-use crate::topology::{DEAD_LETTERS, RETRY, wait_queue};
+use crate::topology::{RETRY, wait_queue};
 
 /// The waits between looks whether a neighbour is back.
 const MIN_WAIT: Duration = Duration::from_millis(500);
@@ -118,7 +118,7 @@ impl Worker {
                     let now = self.clock.now();
                     let copy = for_dead_letter(properties, hop, class, &reason, &channels, now);
                     return Settle::Move(Box::new(Message {
-                        exchange: DEAD_LETTERS,
+                        exchange: queue.dead_letter_exchange,
                         routing_key: queue.dead_letter_key.to_owned(),
                         properties: copy,
                         body: received.data.clone(),

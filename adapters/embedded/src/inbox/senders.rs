@@ -29,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// What is captured of a mail or a text.
 struct Capture {
     notification_id: NotificationId,
-    order_id: OrderId,
+    order_id: Option<OrderId>,
     channel: Channel,
     to: String,
     subject: Option<String>,
@@ -42,7 +42,7 @@ impl Capture {
     async fn insert(self, connection: &mut SqliteConnection, at: Micros) -> sqlx::Result<i64> {
         sqlx::query(CAPTURE)
             .bind(self.notification_id.0)
-            .bind(self.order_id.0)
+            .bind(self.order_id.map(|id| id.0))
             .bind(self.channel.as_str())
             .bind(self.to)
             .bind(self.subject)
@@ -93,7 +93,7 @@ impl Sink {
         let mut transaction = self.database.write().await?;
         sqlx::query(LOG)
             .bind(capture.notification_id.0)
-            .bind(capture.order_id.0)
+            .bind(capture.order_id.map(|id| id.0))
             .bind(capture.channel.as_str())
             .bind(fault.map(FaultKind::as_str))
             .bind(at)

@@ -44,7 +44,7 @@ impl Post {
             html: HTML,
             plain: PLAIN,
             notification_id: NotificationId::generate(),
-            order_id: self.order_id,
+            order_id: Some(self.order_id),
         };
         self.email.send(mail).await
     }
@@ -54,7 +54,7 @@ impl Post {
             to: "+15551234567",
             body: "Your order is on its way",
             notification_id: NotificationId::generate(),
-            order_id: self.order_id,
+            order_id: Some(self.order_id),
         };
         self.sms.send(text).await
     }
@@ -78,7 +78,7 @@ async fn a_mail_is_captured_whole() {
     );
     assert_eq!(mail.subject.as_deref(), Some(SUBJECT));
     assert_eq!((mail.html.as_deref(), &*mail.text), (Some(HTML), PLAIN));
-    assert_eq!(mail.order_id, post.order_id);
+    assert_eq!(mail.order_id, Some(post.order_id));
     let found = post.database.inbox().find(mail.id).await.unwrap();
     assert_eq!(found.as_ref(), Some(mail));
 }
@@ -229,7 +229,7 @@ async fn a_recipient_that_is_no_address_is_refused() {
         html: HTML,
         plain: PLAIN,
         notification_id: NotificationId::generate(),
-        order_id: post.order_id,
+        order_id: Some(post.order_id),
     };
     let error = post.email.send(mail).await.unwrap_err();
     assert!(matches!(error, SendError::Refused(_)), "{error:?}");

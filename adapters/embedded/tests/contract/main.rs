@@ -37,6 +37,8 @@ macro_rules! suites {
                 core_auth::testing::contract::Fixture {
                     users: Arc::new(database.users()),
                     sessions: Arc::new(database.sessions()),
+                    one_time: Arc::new(database.one_time_tokens()),
+                    outbox: Arc::new(database.outbox()),
                 }
             }
 

@@ -1,8 +1,8 @@
 //! Bodies of the auth service.
 
 use core_auth::{
-    AuditEntry, Email, Identity, Password, Patch, PersonName, Phone, Registration, TokenPair, User,
-    UserRole,
+    AuditEntry, Email, Identity, OneTimeToken, Password, Patch, PersonName, Phone, Registration,
+    TokenPair, User, UserRole,
 };
 use core_kernel::{Faults, Page, PageRequest, UserId, wire_time};
 use jiff::Timestamp;
@@ -81,6 +81,53 @@ pub(super) fn passwords(body: &Object<'_>) -> Result<(Password, Password), ApiEr
         (Some(current), Some(new)) => Ok((Password::attempt(&current), new)),
         _ => Err(ApiError::validation(faults)),
     }
+}
+
+/// Reads the address that a mail is asked for. What is no address has no account.
+///
+/// # Errors
+/// 400 when there is none.
+pub(super) fn address(body: &Object<'_>) -> Result<Email, ApiError> {
+    let mut faults = Faults::new();
+    let email = body.required(&mut faults, "email", Value::string);
+    match email {
+        Some(email) => Ok(Email::normalized(&email)),
+        None => Err(ApiError::validation(faults)),
+    }
+}
+
+/// Reads a one-time token.
+///
+/// # Errors
+/// 400 when there is none.
+pub(super) fn one_time_token(body: &Object<'_>) -> Result<OneTimeToken, ApiError> {
+    let mut faults = Faults::new();
+    let token = body.required(&mut faults, "token", Value::string);
+    token
+        .map(OneTimeToken::new)
+        .ok_or_else(|| ApiError::validation(faults))
+}
+
+/// Reads `POST /auth/password/reset`: the token and the new password.
+///
+/// # Errors
+/// 400 with all faults.
+pub(super) fn reset(body: &Object<'_>) -> Result<(OneTimeToken, Password), ApiError> {
+    let mut faults = Faults::new();
+    let token = body.required(&mut faults, "token", Value::string);
+    let new = body.required(&mut faults, "new_password", |v| {
+        Password::parse(&v.string()?)
+    });
+    match (token, new) {
+        (Some(token), Some(new)) => Ok((OneTimeToken::new(token), new)),
+        _ => Err(ApiError::validation(faults)),
+    }
+}
+
+/// Answer to `GET /auth/one-time-tokens/{id}`.
+#[derive(Serialize)]
+pub(super) struct Told<'a> {
+    pub(super) token: &'a str,
 }
 
 /// Answer to `GET /auth/users`.

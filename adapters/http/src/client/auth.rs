@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use core_kernel::{BoxError, Caller, RequestContext, Role, TokenVerifier, UserId, VerifyError};
-use core_notify::{Contact, ContactReader, ReadError};
+use core_kernel::{
+    BoxError, Caller, RequestContext, Role, TokenId, TokenVerifier, UserId, VerifyError,
+};
+use core_notify::{Contact, ContactReader, ReadError, TokenReader};
 use http::{Method, StatusCode};
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{HttpClient, Peer, ServiceToken, UrlError, bearer, unusable};
+use super::{HttpClient, Peer, ServiceToken, UrlError, bearer};
 
 /// The auth service, as the others see it.
 #[derive(Clone, Debug)]
@@ -79,18 +82,26 @@ impl TokenVerifier for AuthClient {
 impl ContactReader for AuthClient {
     /// `GET /auth/users/{id}` with our own token (PRD §7.3).
     async fn contact(&self, id: UserId, context: &RequestContext) -> Result<Contact, ReadError> {
-        const WHO: &str = "the user";
-        let own = self
-            .0
-            .own()
-            .map_err(|error| ReadError::Away(WHO, error.into()))?;
         let path = format!("/auth/users/{id}");
-        let answer = self.0.call(Method::GET, &path, own, None, context).await;
-        match answer.map_err(|error| ReadError::Away(WHO, error.into()))? {
-            (StatusCode::OK, body) => {
-                serde_json::from_slice(&body).map_err(|error| ReadError::Broken(WHO, error.into()))
-            }
-            (status, _) => Err(unusable(WHO, status)),
-        }
+        self.0.read("the user", &path, context).await
+    }
+}
+
+#[derive(Deserialize)]
+struct Told {
+    token: String,
+}
+
+#[async_trait]
+impl TokenReader for AuthClient {
+    /// `GET /auth/one-time-tokens/{id}` with our own token.
+    async fn token(
+        &self,
+        id: TokenId,
+        context: &RequestContext,
+    ) -> Result<SecretString, ReadError> {
+        let path = format!("/auth/one-time-tokens/{id}");
+        let told: Told = self.0.read("the one-time token", &path, context).await?;
+        Ok(told.token.into())
     }
 }

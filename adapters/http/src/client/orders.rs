@@ -5,9 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use core_kernel::{OrderId, RequestContext};
 use core_notify::{OrderDetails, OrderReader, ReadError};
-use http::{Method, StatusCode};
 
-use super::{HttpClient, Peer, ServiceToken, UrlError, unusable};
+use super::{HttpClient, Peer, ServiceToken, UrlError};
 
 /// The order service, as the others see it.
 #[derive(Clone, Debug)]
@@ -34,18 +33,7 @@ impl OrderReader for OrdersClient {
         id: OrderId,
         context: &RequestContext,
     ) -> Result<OrderDetails, ReadError> {
-        const WHO: &str = "the order";
-        let own = self
-            .0
-            .own()
-            .map_err(|error| ReadError::Away(WHO, error.into()))?;
         let path = format!("/orders/{id}");
-        let answer = self.0.call(Method::GET, &path, own, None, context).await;
-        match answer.map_err(|error| ReadError::Away(WHO, error.into()))? {
-            (StatusCode::OK, body) => {
-                serde_json::from_slice(&body).map_err(|error| ReadError::Broken(WHO, error.into()))
-            }
-            (status, _) => Err(unusable(WHO, status)),
-        }
+        self.0.read("the order", &path, context).await
     }
 }

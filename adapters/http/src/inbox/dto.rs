@@ -37,7 +37,7 @@ pub(super) struct MessageDto<'a> {
     subject: Option<&'a str>,
     text: &'a str,
     html: Option<&'a str>,
-    order_id: OrderId,
+    order_id: Option<OrderId>,
     #[serde(with = "wire_time")]
     created_at: Timestamp,
 }
@@ -62,7 +62,7 @@ impl<'a> From<&'a InboxMessage> for MessageDto<'a> {
 #[derive(Serialize)]
 pub(super) struct AttemptDto {
     notification_id: NotificationId,
-    order_id: OrderId,
+    order_id: Option<OrderId>,
     channel: &'static str,
     fault: Option<&'static str>,
     #[serde(with = "wire_time")]

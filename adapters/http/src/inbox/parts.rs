@@ -34,8 +34,8 @@ pub(super) struct MessageView<'a> {
     text: &'a str,
     is_mail: bool,
     all_to: String,
-    order_id: OrderId,
-    number: String,
+    order_id: Option<OrderId>,
+    number: Option<String>,
     notification_id: String,
     at: Moment,
     newer: Option<i64>,
@@ -62,7 +62,7 @@ impl<'a> MessageView<'a> {
                 ..InboxFilter::default()
             }),
             order_id: message.order_id,
-            number: message.order_id.number(),
+            number: message.order_id.map(|id| id.number()),
             notification_id: message.notification_id.to_string(),
             at: message.created_at.into(),
             newer,
@@ -77,8 +77,8 @@ impl<'a> MessageView<'a> {
 pub(super) struct AttemptView {
     notification_id: String,
     channel: &'static str,
-    order_id: OrderId,
-    number: String,
+    order_id: Option<OrderId>,
+    number: Option<String>,
     fault: Option<&'static str>,
     at: Moment,
 }
@@ -89,7 +89,7 @@ impl AttemptView {
             notification_id: attempt.notification_id.to_string(),
             channel: attempt.channel.as_str(),
             order_id: attempt.order_id,
-            number: attempt.order_id.number(),
+            number: attempt.order_id.map(|id| id.number()),
             fault: attempt.fault.map(FaultKind::as_str),
             at: attempt.at.into(),
         }

@@ -142,8 +142,8 @@ struct RowView<'a> {
     to: &'a str,
     title: String,
     preview: Option<String>,
-    order_id: OrderId,
-    number: String,
+    order_id: Option<OrderId>,
+    number: Option<String>,
     at: Moment,
     again: bool,
 }
@@ -164,7 +164,7 @@ fn rows(messages: &[InboxMessage]) -> Vec<RowView<'_>> {
             title,
             preview,
             order_id: message.order_id,
-            number: message.order_id.number(),
+            number: message.order_id.map(|id| id.number()),
             at: message.created_at.into(),
             again: !seen.insert(message.notification_id),
         }

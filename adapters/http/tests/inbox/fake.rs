@@ -51,7 +51,7 @@ impl Held {
         self.messages.push(InboxMessage {
             id,
             notification_id: notification(id),
-            order_id: order(n),
+            order_id: Some(order(n)),
             channel: Channel::Email,
             to: to.into(),
             subject: Some(subject.into()),
@@ -68,7 +68,7 @@ impl Held {
         self.messages.push(InboxMessage {
             id,
             notification_id: notification(id),
-            order_id: order(n),
+            order_id: Some(order(n)),
             channel: Channel::Sms,
             to: to.into(),
             subject: None,
@@ -111,7 +111,9 @@ impl Inbox for Held {
     ) -> Result<Vec<InboxMessage>, StoreError> {
         let fits = |message: &&InboxMessage| {
             filter.channel.is_none_or(|c| c == message.channel)
-                && filter.order_id.is_none_or(|id| id == message.order_id)
+                && filter
+                    .order_id
+                    .is_none_or(|id| Some(id) == message.order_id)
                 && filter.to.as_ref().is_none_or(|to| *to == message.to)
                 && filter.before.is_none_or(|before| message.id < before)
         };

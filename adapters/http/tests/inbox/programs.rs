@@ -73,7 +73,7 @@ async fn all_faults_of_a_query_are_named() {
 async fn attempts_are_listed_with_their_faults() {
     let attempt = |n, fault| InboxAttempt {
         notification_id: notification(n),
-        order_id: order(1),
+        order_id: Some(order(1)),
         channel: Channel::Email,
         fault,
         at: at(n),

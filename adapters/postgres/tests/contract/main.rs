@@ -10,7 +10,8 @@ mod postgres;
 use std::sync::Arc;
 
 use shopflow_postgres::{
-    PgNotificationStore, PgOrderStore, PgOutbox, PgSessionStore, PgUserStore, Schema, migrate, pool,
+    PgNotificationStore, PgOneTimeStore, PgOrderStore, PgOutbox, PgSessionStore, PgUserStore,
+    Schema, migrate, pool,
 };
 use sqlx::PgPool;
 
@@ -29,7 +30,7 @@ mod orders {
         let pool = database(Schema::Orders).await;
         core_orders::testing::contract::Fixture {
             store: Arc::new(PgOrderStore::new(pool.clone())),
-            outbox: Arc::new(PgOutbox::new(pool)),
+            outbox: Arc::new(PgOutbox::orders(pool)),
         }
     }
 
@@ -43,7 +44,9 @@ mod auth {
         let pool = database(Schema::Auth).await;
         core_auth::testing::contract::Fixture {
             users: Arc::new(PgUserStore::new(pool.clone())),
-            sessions: Arc::new(PgSessionStore::new(pool)),
+            sessions: Arc::new(PgSessionStore::new(pool.clone())),
+            one_time: Arc::new(PgOneTimeStore::new(pool.clone())),
+            outbox: Arc::new(PgOutbox::users(pool)),
         }
     }
 

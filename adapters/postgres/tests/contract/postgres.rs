@@ -104,13 +104,13 @@ async fn relays_side_by_side_publish_each_event_once_and_in_order() {
     }
     let broker = Slow::default();
     let relay = async {
-        let outbox = PgOutbox::new(pool.clone());
+        let outbox = PgOutbox::orders(pool.clone());
         while outbox.backlog().await.unwrap().waiting > 0 {
             outbox.relay(&broker, 7).await.unwrap();
         }
     };
     let relay_too = async {
-        let outbox = PgOutbox::new(pool.clone());
+        let outbox = PgOutbox::orders(pool.clone());
         while outbox.backlog().await.unwrap().waiting > 0 {
             outbox.relay(&broker, 7).await.unwrap();
         }

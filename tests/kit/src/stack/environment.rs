@@ -28,6 +28,8 @@ impl Stack {
         for limit in ["RATE_LIMIT_AUTH_PER_MINUTE", "RATE_LIMIT_ORDERS_PER_MINUTE"] {
             env.push((limit, "0".into()));
         }
+        // Tests of orders count mails, and set faults for the next ones.
+        env.push(("EMAIL_VERIFICATION", "false".into()));
         for (name, value) in &self.setup.extra {
             env.retain(|(known, _)| known != name);
             env.push((name, value.clone()));
@@ -41,6 +43,7 @@ impl Stack {
             ("DATABASE_URL", self.setup.database_url.clone()),
             ("PORT", self.setup.ports[service as usize].to_string()),
             ("BIND_ADDRESS", "127.0.0.1".into()),
+            ("RABBITMQ_URL", self.setup.rabbitmq_url.clone()),
         ];
         if service == Service::Auth {
             env.push(("JWT_SECRET", JWT_SECRET.into()));
@@ -48,7 +51,6 @@ impl Stack {
             let own = format!("{}-service", service.name());
             env.push(("AUTH_SERVICE_URL", url(Service::Auth)));
             env.push(("AUTH_SERVICE_TOKEN", self.service_token(&own)));
-            env.push(("RABBITMQ_URL", self.setup.rabbitmq_url.clone()));
         }
         if service == Service::Notify {
             let token = self.service_token("notification-service");

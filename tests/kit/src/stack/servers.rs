@@ -11,7 +11,12 @@ use std::{iter, time::Instant};
 /// Where events are published.
 pub(super) const EXCHANGE: &str = "order.events";
 /// The queues of the notification service.
-const QUEUES: [&str; 2] = ["notifications.order.created", "notifications.order.shipped"];
+const QUEUES: [&str; 4] = [
+    "notifications.order.created",
+    "notifications.order.shipped",
+    "notifications.user.password_reset",
+    "notifications.user.email_verification",
+];
 /// The waits between attempts, each a queue of its own.
 const WAITS: [u64; 3] = [1, 4, 16];
 

@@ -5,15 +5,17 @@
     reason = "a test that cannot go on says where it stopped"
 )]
 
+mod tokens;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use core_kernel::{Caller, NotificationId, RequestContext, SystemClock, UserId};
-use core_notify::testing::{contact, created_event, order};
+use core_notify::testing::{contact, created_event, links, order};
 use core_notify::{
     Channel, Claim, Contact, Content, Delivery, EventHandler, FindError, Job, MockContactReader,
-    MockEmailSender, MockNotificationStore, MockOrderReader, MockSmsSender, Notifications,
-    Notifier, Outcome, ReadError, SendError, StoreError, Templates,
+    MockEmailSender, MockNotificationStore, MockOrderReader, MockSmsSender, MockTokenReader,
+    Notifications, Notifier, Outcome, ReadError, SendError, StoreError, Templates,
 };
 
 #[derive(Default)]
@@ -23,6 +25,7 @@ struct Mocks {
     store: MockNotificationStore,
     email: MockEmailSender,
     sms: MockSmsSender,
+    tokens: MockTokenReader,
 }
 
 fn job(channel: Channel) -> Job {
@@ -62,21 +65,27 @@ async fn deliver(mocks: Mocks, attempt: u32) -> Outcome {
 }
 
 async fn deliver_again(mocks: Mocks, attempt: u32, again: bool, revive: bool) -> Outcome {
-    let notifier = Notifier {
-        orders: Arc::new(mocks.orders),
-        contacts: Arc::new(mocks.contacts),
-        store: Arc::new(mocks.store),
-        email: Arc::new(mocks.email),
-        sms: Arc::new(mocks.sms),
-        templates: Arc::new(Templates::embedded().unwrap()),
-        clock: Arc::new(SystemClock),
-    };
     let body = created_event().to_string();
     let delivery = Delivery {
         body: body.as_bytes(),
         attempt,
         again,
         revive,
+    };
+    handle(mocks, delivery).await
+}
+
+async fn handle(mocks: Mocks, delivery: Delivery<'_>) -> Outcome {
+    let notifier = Notifier {
+        orders: Arc::new(mocks.orders),
+        contacts: Arc::new(mocks.contacts),
+        store: Arc::new(mocks.store),
+        email: Arc::new(mocks.email),
+        sms: Arc::new(mocks.sms),
+        tokens: Arc::new(mocks.tokens),
+        templates: Arc::new(Templates::embedded().unwrap()),
+        links: links(),
+        clock: Arc::new(SystemClock),
     };
     notifier.handle(delivery, &RequestContext::generate()).await
 }
