@@ -10,7 +10,7 @@ pub struct WorkQueue {
     /// Where its dead letters go.
     pub dead_letter_exchange: &'static str,
     /// The events it takes.
-    pub routing_key: &'static str,
+    pub routing_keys: &'static [&'static str],
     /// The routing key of its dead letters.
     pub dead_letter_key: &'static str,
 }
@@ -22,34 +22,31 @@ pub const ORDER_EVENTS: &str = "order.events";
 pub const USER_EVENTS: &str = "user.events";
 
 /// All queues of the notification service (PRD §5).
-pub const WORK_QUEUES: [WorkQueue; 4] = [
+pub const WORK_QUEUES: [WorkQueue; 3] = [
     WorkQueue {
         name: "notifications.order.created",
         exchange: ORDER_EVENTS,
         dead_letter_exchange: "order.events.dlx",
-        routing_key: "order.created",
+        routing_keys: &["order.created"],
         dead_letter_key: "order.created.failed",
     },
     WorkQueue {
         name: "notifications.order.shipped",
         exchange: ORDER_EVENTS,
         dead_letter_exchange: "order.events.dlx",
-        routing_key: "order.shipped",
+        routing_keys: &["order.shipped"],
         dead_letter_key: "order.shipped.failed",
     },
+    // One for all mails to accounts: there are few of them, and a queue costs the broker memory.
     WorkQueue {
-        name: "notifications.user.password_reset",
+        name: "notifications.user",
         exchange: USER_EVENTS,
         dead_letter_exchange: "user.events.dlx",
-        routing_key: "user.password_reset_requested",
-        dead_letter_key: "user.password_reset_requested.failed",
-    },
-    WorkQueue {
-        name: "notifications.user.email_verification",
-        exchange: USER_EVENTS,
-        dead_letter_exchange: "user.events.dlx",
-        routing_key: "user.email_verification_requested",
-        dead_letter_key: "user.email_verification_requested.failed",
+        routing_keys: &[
+            "user.password_reset_requested",
+            "user.email_verification_requested",
+        ],
+        dead_letter_key: "user.failed",
     },
 ];
 

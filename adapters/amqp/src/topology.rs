@@ -51,7 +51,9 @@ pub(crate) async fn declare(channel: &Channel) -> lapin::Result<()> {
             AMQPValue::LongInt(DELIVERY_LIMIT),
         );
         declare_queue(channel, queue.name, arguments).await?;
-        bind(channel, queue.name, queue.exchange, queue.routing_key).await?;
+        for key in queue.routing_keys {
+            bind(channel, queue.name, queue.exchange, key).await?;
+        }
 
         for delay in core_notify::DELAYS {
             let name = wait_queue(&queue, delay.as_secs());

@@ -18,8 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const CREATED: &str = "notifications.order.created";
 const SHIPPED: &str = "notifications.order.shipped";
-const RESET: &str = "notifications.user.password_reset";
-const VERIFICATION: &str = "notifications.user.email_verification";
+const USERS: &str = "notifications.user";
 const SOON: Duration = Duration::from_secs(20);
 
 async fn vhost() -> Vhost {
@@ -121,16 +120,7 @@ async fn being_ready_means_that_all_queues_exist() {
     for (queue, exchange, failed) in [
         (CREATED, "order.events.dlx", "order.created.failed"),
         (SHIPPED, "order.events.dlx", "order.shipped.failed"),
-        (
-            RESET,
-            "user.events.dlx",
-            "user.password_reset_requested.failed",
-        ),
-        (
-            VERIFICATION,
-            "user.events.dlx",
-            "user.email_verification_requested.failed",
-        ),
+        (USERS, "user.events.dlx", "user.failed"),
     ] {
         let mut work = returning(exchange, failed);
         work["x-delivery-limit"] = json!(20);
@@ -165,23 +155,14 @@ async fn every_route_ends_in_its_queue() {
         (
             "user.events",
             "user.password_reset_requested",
-            RESET.to_owned(),
+            USERS.to_owned(),
         ),
         (
             "user.events",
             "user.email_verification_requested",
-            VERIFICATION.to_owned(),
+            USERS.to_owned(),
         ),
-        (
-            "user.events.dlx",
-            "user.password_reset_requested.failed",
-            format!("{RESET}.dlq"),
-        ),
-        (
-            "user.events.dlx",
-            "user.email_verification_requested.failed",
-            format!("{VERIFICATION}.dlq"),
-        ),
+        ("user.events.dlx", "user.failed", format!("{USERS}.dlq")),
     ] {
         vhost.publish(exchange, key, "{}", None, None, &[]).await;
         assert_eq!(vhost.drain(&queue).await.len(), 1, "{key}");
@@ -193,7 +174,7 @@ async fn every_route_ends_in_its_queue() {
         assert_eq!(binding["routing_key"], binding["destination"]);
         count += 1;
     }
-    assert_eq!(count, 12);
+    assert_eq!(count, 9);
 }
 
 #[tokio::test]
@@ -271,7 +252,7 @@ async fn an_event_of_a_user_arrives_in_its_own_exchange() {
     };
     let published = publisher.publish(std::slice::from_ref(&event)).await;
     assert_eq!(published.unwrap(), [true]);
-    let messages = vhost.drain(RESET).await;
+    let messages = vhost.drain(USERS).await;
     assert_eq!(messages.len(), 1);
     assert_eq!(messages[0].exchange, "user.events");
     assert_eq!(messages[0].app_id.as_deref(), Some("auth-service"));

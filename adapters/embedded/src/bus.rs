@@ -114,7 +114,7 @@ impl SqliteBus {
 
 fn queue_of(routing_key: &str) -> Option<WorkQueue> {
     let mut queues = WORK_QUEUES.into_iter();
-    queues.find(|queue| queue.routing_key == routing_key)
+    queues.find(|queue| queue.routing_keys.contains(&routing_key))
 }
 
 #[async_trait]

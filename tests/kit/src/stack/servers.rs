@@ -11,11 +11,10 @@ use std::{iter, time::Instant};
 /// Where events are published.
 pub(super) const EXCHANGE: &str = "order.events";
 /// The queues of the notification service.
-const QUEUES: [&str; 4] = [
+const QUEUES: [&str; 3] = [
     "notifications.order.created",
     "notifications.order.shipped",
-    "notifications.user.password_reset",
-    "notifications.user.email_verification",
+    "notifications.user",
 ];
 /// The waits between attempts, each a queue of its own.
 const WAITS: [u64; 3] = [1, 4, 16];
