@@ -3,5 +3,5 @@
 mod deliver;
 mod read;
 
-pub use deliver::{Delivery, EventHandler, Notifier, Outcome};
-pub use read::{FindError, Notifications};
+pub use deliver::{Ambiguous, Delivery, EventHandler, Lane, Lanes, Notifier, Outcome};
+pub use read::{AttemptsError, FindError, Notifications};

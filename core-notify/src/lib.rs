@@ -5,6 +5,7 @@
 //! your own and it works with those.
 
 mod app;
+mod breaker;
 mod dead_letter;
 mod event;
 mod inbox;
@@ -17,7 +18,11 @@ mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{Delivery, EventHandler, FindError, Notifications, Notifier, Outcome};
+pub use app::{
+    Ambiguous, AttemptsError, Delivery, EventHandler, FindError, Lane, Lanes, Notifications,
+    Notifier, Outcome,
+};
+pub use breaker::Breaker;
 pub use dead_letter::DeadLetter;
 pub use event::{Event, EventKind, MAX_EVENT_BYTES, Poison, Subject};
 pub use inbox::{
@@ -27,8 +32,8 @@ pub use inbox::{
 pub use message::{Address, Contact, LineItem, OrderDetails};
 pub use notification::{Channel, Content, Draft, Notification, Status, Summary};
 pub use ports::{
-    Claim, ContactReader, EmailSender, Job, Mail, NotificationFilter, NotificationStore,
-    OrderReader, ReadError, SendError, SmsSender, StoreError, Text, TokenReader,
+    Attempt, AttemptOutcome, Claim, ContactReader, EmailSender, Job, Mail, NotificationFilter,
+    NotificationStore, OrderReader, ReadError, SendError, SmsSender, StoreError, Text, TokenReader,
 };
 #[cfg(feature = "testing")]
 pub use ports::{

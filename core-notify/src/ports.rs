@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::message::{Contact, OrderDetails};
-use crate::notification::{Channel, Content, Draft, Notification, Status, Summary};
+use crate::notification::{Channel, Content, Draft, Notification, Status, Summary, words};
 
 /// Why another service did not tell what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -162,6 +162,44 @@ pub struct Job {
     pub maybe_sent: bool,
 }
 
+/// What came of calling a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// It took the message.
+    Sent,
+    /// It will never take it.
+    Refused,
+    /// It did not take it now.
+    NotNow,
+    /// It, or our account with it, is out of order.
+    Away,
+    /// Its answer was lost: it may have taken the message.
+    Unknown,
+    /// Nobody recorded an outcome: whoever called it died, or was too slow. It may have taken the
+    /// message.
+    Lost,
+}
+words!(AttemptOutcome: Sent = "sent", Refused = "refused", NotNow = "not_now", Away = "away",
+    Unknown = "unknown", Lost = "lost");
+
+/// One call of a provider for one notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The claim it was made under: the number of a [`Job`]'s claim. Numbers may be missing, where a
+    /// claim came to no call.
+    pub number: u32,
+    /// When it began. Of a lost one, when its notification was claimed.
+    pub began_at: Timestamp,
+    /// When its answer came; `None` when it was lost.
+    pub ended_at: Option<Timestamp>,
+    /// What came of it.
+    pub outcome: AttemptOutcome,
+    /// The provider's id for the message, if it took it.
+    pub provider_ref: Option<String>,
+    /// What the provider said, if it did not.
+    pub reason: Option<String>,
+}
+
 /// What claiming a notification led to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
@@ -206,16 +244,33 @@ pub trait NotificationStore: Send + Sync {
     /// claimed again only if `failed_too`.
     async fn reclaim(&self, event: EventId, failed_too: bool) -> Result<Vec<Claim>, StoreError>;
 
-    /// Records that the provider took it. An adapter keeps trying for as long as the process
-    /// lives: a message that was sent must not be sent again because nobody wrote it down.
-    async fn mark_sent(&self, id: NotificationId, provider_ref: &str, at: Timestamp);
+    /// Records that the provider took it, as the attempt says. An adapter keeps trying for as long as
+    /// the process lives: a message that was sent must not be sent again because nobody wrote it
+    /// down.
+    async fn mark_sent(&self, job: &Job, attempt: &Attempt);
 
-    /// Ends a claim; the notification stays `queued`. `maybe_sent` when the answer was lost. Does
-    /// nothing when another has claimed it meanwhile.
-    async fn release(&self, job: &Job, reason: &str, maybe_sent: bool) -> Result<(), StoreError>;
+    /// Ends a claim, and records the attempt if there was one; the notification stays `queued`, and
+    /// may have been sent if that attempt's outcome is unknown. The notification stays as it is when
+    /// another has claimed it meanwhile.
+    async fn release<'a>(
+        &self,
+        job: &Job,
+        attempt: Option<&'a Attempt>,
+        reason: &str,
+    ) -> Result<(), StoreError>;
 
-    /// Records that it failed for good. Does nothing when another has claimed it meanwhile.
-    async fn mark_failed(&self, job: &Job, reason: &str) -> Result<(), StoreError>;
+    /// Records that it failed for good, and the attempt if there was one. The notification stays as it
+    /// is when another has claimed it meanwhile.
+    async fn mark_failed<'a>(
+        &self,
+        job: &Job,
+        attempt: Option<&'a Attempt>,
+        reason: &str,
+    ) -> Result<(), StoreError>;
+
+    /// All attempts at a notification, oldest first. Claiming one whose claim had ended by itself
+    /// adds the `Lost` attempt of that claim.
+    async fn attempts(&self, id: NotificationId) -> Result<Vec<Attempt>, StoreError>;
 
     /// The notification with this id, or `None`.
     async fn find(&self, id: NotificationId) -> Result<Option<Notification>, StoreError>;

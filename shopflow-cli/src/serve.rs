@@ -3,7 +3,7 @@
 
 pub(crate) mod auth;
 mod database;
-mod notify;
+pub(crate) mod notify;
 pub(crate) mod orders;
 pub(crate) mod relay;
 pub(crate) mod revocations;

@@ -13,6 +13,7 @@
 mod back_ends;
 
 mod accounts;
+mod attempts;
 mod browser;
 mod command_line;
 mod contracts;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use core_kernel::{EventId, NotificationId, Page, PageRequest, UserScope};
 use core_notify::{
-    Channel, Claim, Draft, Job, Notification, NotificationFilter, NotificationStore, Status,
-    StoreError, Summary,
+    Attempt, AttemptOutcome, Channel, Claim, Draft, Job, Notification, NotificationFilter,
+    NotificationStore, Status, StoreError, Summary,
 };
 use jiff::{SignedDuration, Timestamp};
 use sqlx::SqliteConnection;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::error::notify_error;
 use crate::value::Micros;
-use row::{JobRow, KnownRow, ListRow, NotificationRow};
+use row::{AttemptRow, JobRow, KnownRow, ListRow, NotificationRow};
 
 const ENQUEUE: &str = "
     INSERT INTO notifications (id, event_id, user_id, order_id, channel, type, recipient, subject,
@@ -56,6 +56,25 @@ const RELEASE: &str = "
     SET status = ?5, error_message = substr(?2, 1, 1000), lease_until = NULL,
         unknown_outcomes = unknown_outcomes + ?4, updated_at = ?6
     WHERE id = ?1 AND attempts = ?3 AND status = 'queued'";
+
+const RECORD: &str = "
+    INSERT INTO notification_attempts (notification_id, number, began_at, ended_at, outcome,
+                                       provider_ref, reason)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    ON CONFLICT (notification_id, number) DO UPDATE
+    SET began_at = excluded.began_at, ended_at = excluded.ended_at, outcome = excluded.outcome,
+        provider_ref = excluded.provider_ref, reason = excluded.reason";
+
+// What was claimed by whoever died, or was too slow.
+const LAPSED: &str = "
+    INSERT INTO notification_attempts (notification_id, number, began_at, outcome)
+    SELECT id, attempts, lease_until - ?3, 'lost' FROM notifications
+    WHERE event_id = ?1 AND status <> 'sent' AND lease_until < ?2
+    ON CONFLICT DO NOTHING";
+
+const ATTEMPTS: &str = "
+    SELECT number, began_at, ended_at, outcome, provider_ref, reason
+    FROM notification_attempts WHERE notification_id = ?1 ORDER BY number";
 
 const FIND: &str = "
     SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at, created_at,
@@ -124,18 +143,47 @@ async fn known(connection: &mut SqliteConnection, event: EventId) -> sqlx::Resul
         .await
 }
 
+/// Records what lapsed claims of an event came to: nobody knows.
+async fn record_lapsed(
+    connection: &mut SqliteConnection,
+    event: EventId,
+    now: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query(LAPSED)
+        .bind(event.0)
+        .bind(Micros(now))
+        .bind(i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+async fn record(
+    connection: &mut SqliteConnection,
+    id: NotificationId,
+    attempt: &Attempt,
+) -> sqlx::Result<()> {
+    sqlx::query(RECORD)
+        .bind(id.0)
+        .bind(attempt.number)
+        .bind(Micros(attempt.began_at))
+        .bind(attempt.ended_at.map(Micros))
+        .bind(attempt.outcome.as_str())
+        .bind(attempt.provider_ref.clone())
+        .bind(attempt.reason.clone())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
 impl SqliteNotificationStore {
-    async fn record_sent(
-        &self,
-        id: NotificationId,
-        provider_ref: &str,
-        at: Timestamp,
-    ) -> sqlx::Result<()> {
+    async fn record_sent(&self, id: NotificationId, attempt: &Attempt) -> sqlx::Result<()> {
         let mut transaction = self.0.write().await?;
+        record(&mut transaction, id, attempt).await?;
         sqlx::query(MARK_SENT)
             .bind(id.0)
-            .bind(provider_ref.to_owned())
-            .bind(Micros(at))
+            .bind(attempt.provider_ref.clone())
+            .bind(attempt.ended_at.map(Micros))
             .bind(Micros(self.0.clock.now()))
             .execute(&mut *transaction)
             .await?;
@@ -146,23 +194,25 @@ impl SqliteNotificationStore {
     async fn end_claim(
         &self,
         job: &Job,
+        attempt: Option<&Attempt>,
         reason: &str,
-        maybe_sent: bool,
         status: Status,
-    ) -> Result<(), StoreError> {
-        let update = sqlx::query(RELEASE)
+    ) -> sqlx::Result<()> {
+        let unknown = attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Unknown);
+        let mut transaction = self.0.write().await?;
+        if let Some(attempt) = attempt {
+            record(&mut transaction, job.id, attempt).await?;
+        }
+        sqlx::query(RELEASE)
             .bind(job.id.0)
             .bind(reason.to_owned())
             .bind(i64::from(job.claim))
-            .bind(maybe_sent)
+            .bind(unknown)
             .bind(status.as_str())
-            .bind(Micros(self.0.clock.now()));
-        let mut transaction = self.0.write().await.map_err(notify_error)?;
-        update
+            .bind(Micros(self.0.clock.now()))
             .execute(&mut *transaction)
-            .await
-            .map_err(notify_error)?;
-        transaction.commit().await.map_err(notify_error)
+            .await?;
+        transaction.commit().await
     }
 }
 
@@ -173,6 +223,9 @@ impl NotificationStore for SqliteNotificationStore {
         let now = self.0.clock.now();
         let mut claims = Vec::with_capacity(drafts.len());
         for draft in drafts {
+            record_lapsed(&mut transaction, draft.event_id, now)
+                .await
+                .map_err(notify_error)?;
             let job = enqueue_one(&mut transaction, draft, now).await;
             claims.push(match job.map_err(notify_error)? {
                 Some(job) => Claim::Send(job.job()?),
@@ -197,6 +250,9 @@ impl NotificationStore for SqliteNotificationStore {
         let mut transaction = self.0.write().await.map_err(notify_error)?;
         let now = self.0.clock.now();
         let mut claims = Vec::new();
+        record_lapsed(&mut transaction, event, now)
+            .await
+            .map_err(notify_error)?;
         let known = known(&mut transaction, event).await.map_err(notify_error)?;
         for row in known {
             if !row.is_free(now, failed_too) {
@@ -216,21 +272,43 @@ impl NotificationStore for SqliteNotificationStore {
         Ok(claims)
     }
 
-    async fn mark_sent(&self, id: NotificationId, provider_ref: &str, at: Timestamp) {
-        while let Err(error) = self.record_sent(id, provider_ref, at).await {
-            tracing::error!(notification_id = %id, error = %error,
+    async fn mark_sent(&self, job: &Job, attempt: &Attempt) {
+        while let Err(error) = self.record_sent(job.id, attempt).await {
+            tracing::error!(notification_id = %job.id, error = %error,
                 "sent, but not recorded; recording it again");
             tokio::time::sleep(RECORD_AGAIN).await;
         }
     }
 
-    async fn release(&self, job: &Job, reason: &str, maybe_sent: bool) -> Result<(), StoreError> {
-        self.end_claim(job, reason, maybe_sent, Status::Queued)
+    async fn release<'a>(
+        &self,
+        job: &Job,
+        attempt: Option<&'a Attempt>,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        self.end_claim(job, attempt, reason, Status::Queued)
             .await
+            .map_err(notify_error)
     }
 
-    async fn mark_failed(&self, job: &Job, reason: &str) -> Result<(), StoreError> {
-        self.end_claim(job, reason, false, Status::Failed).await
+    async fn mark_failed<'a>(
+        &self,
+        job: &Job,
+        attempt: Option<&'a Attempt>,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        self.end_claim(job, attempt, reason, Status::Failed)
+            .await
+            .map_err(notify_error)
+    }
+
+    async fn attempts(&self, id: NotificationId) -> Result<Vec<Attempt>, StoreError> {
+        let rows: Vec<AttemptRow> = sqlx::query_as(ATTEMPTS)
+            .bind(id.0)
+            .fetch_all(self.0.read())
+            .await
+            .map_err(notify_error)?;
+        rows.into_iter().map(Attempt::try_from).collect()
     }
 
     async fn find(&self, id: NotificationId) -> Result<Option<Notification>, StoreError> {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use core_kernel::{Faults, NotificationId, Text, TokenVerifier, Violation};
-use core_notify::{Channel, FindError, NotificationFilter, Notifications, Status, StoreError};
+use core_notify::{
+    AttemptsError, Channel, FindError, NotificationFilter, Notifications, Status, StoreError,
+};
 use http::{Method, StatusCode};
 
 use crate::error::ApiError;
@@ -16,7 +18,7 @@ use crate::query::one_of;
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
 use crate::route::Route;
-use dto::{List, NotificationDto};
+use dto::{Attempts, List, NotificationDto};
 
 /// The REST side of [`Notifications`].
 #[derive(Clone)]
@@ -33,6 +35,7 @@ impl Api for NotifyApi {
         match (request.method(), segments.as_slice()) {
             (&Method::GET, ["notifications"]) => self.list(request).await,
             (&Method::GET, ["notifications", id]) => self.get(request, id).await,
+            (&Method::GET, ["notifications", id, "attempts"]) => self.attempts(request, id).await,
             _ => Err(ApiError::unknown_path()),
         }
     }
@@ -42,6 +45,9 @@ impl Api for NotifyApi {
         Some(match segments.as_slice() {
             ["notifications"] => Route::public("/notifications", "GET, HEAD"),
             ["notifications", _] => Route::public("/notifications/{id}", "GET, HEAD"),
+            ["notifications", _, "attempts"] => {
+                Route::public("/notifications/{id}/attempts", "GET, HEAD")
+            }
             _ => return None,
         })
     }
@@ -92,6 +98,14 @@ impl NotifyApi {
         let notification = self.notifications.get(&caller, id).await?;
         reply::json(StatusCode::OK, &NotificationDto::from(&notification))
     }
+
+    async fn attempts(&self, request: &Inbound, id: &str) -> Result<Reply, ApiError> {
+        let caller = authenticate(&*self.verifier, request).await?;
+        // What is no id is nobody's; who may ask is told before.
+        let id = id.parse().unwrap_or(NotificationId(uuid::Uuid::nil()));
+        let attempts = self.notifications.attempts(&caller, id).await?;
+        reply::json(StatusCode::OK, &Attempts::from(attempts.as_slice()))
+    }
 }
 
 fn unknown_notification() -> ApiError {
@@ -103,6 +117,16 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Unavailable(_) => Self::unavailable(error.into()),
             StoreError::Broken(_) => Self::internal(error.into()),
+        }
+    }
+}
+
+impl From<AttemptsError> for ApiError {
+    fn from(error: AttemptsError) -> Self {
+        match error {
+            AttemptsError::Forbidden => Self::forbidden("Attempts are for admins."),
+            AttemptsError::NotFound => unknown_notification(),
+            AttemptsError::Store(error) => error.into(),
         }
     }
 }

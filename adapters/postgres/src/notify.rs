@@ -7,41 +7,54 @@ use std::time::Duration;
 use async_trait::async_trait;
 use core_kernel::{EventId, NotificationId, Page, PageRequest, UserScope};
 use core_notify::{
-    Channel, Claim, Draft, Job, Notification, NotificationFilter, NotificationStore, Status,
-    StoreError, Summary,
+    Attempt, Channel, Claim, Draft, Job, Notification, NotificationFilter, NotificationStore,
+    Status, StoreError, Summary,
 };
-use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use sqlx::postgres::PgPool;
+use sqlx::Postgres;
+use sqlx::postgres::{PgArguments, PgPool};
+use sqlx::query::Query;
 use uuid::Uuid;
 
 use crate::error::notify_error;
 use crate::pool::within;
-use row::{ClaimRow, JobRow, ListRow, NotificationRow};
+use row::{AttemptRow, ClaimRow, JobRow, ListRow, NotificationRow};
 
 // A lease outlives every attempt (8 s at most), and little more: after a crash its message waits
 // for it to end. Leases are kept by the database's clock, since several machines compare them.
 const ENQUEUE: &str = "
-    INSERT INTO notifications (id, event_id, user_id, order_id, channel, type, recipient, subject,
-                               body, body_text, created_at, attempts, lease_until)
-    SELECT draft.*, 1, now() + interval '15 seconds'
-    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[],
-                $8::text[], $9::text[], $10::text[], $11::timestamptz[]) AS draft
-    ON CONFLICT (event_id, channel) DO UPDATE
-    SET status = 'queued', attempts = notifications.attempts + 1,
-        unknown_outcomes = notifications.unknown_outcomes
-                           + (notifications.lease_until IS NOT NULL)::integer,
-        lease_until = now() + interval '15 seconds', updated_at = now()
-    WHERE notifications.status <> 'sent'
-      AND (notifications.lease_until IS NULL OR notifications.lease_until < now())
-    RETURNING id, channel, recipient, subject, body, body_text, attempts,
-              unknown_outcomes > 0 AS maybe_sent";
+    WITH lapsed AS (
+        SELECT id, attempts, lease_until FROM notifications
+        WHERE event_id = ANY($2::uuid[]) AND lease_until < now()
+    ), claimed AS (
+        INSERT INTO notifications (id, event_id, user_id, order_id, channel, type, recipient,
+                                   subject, body, body_text, created_at, attempts, lease_until)
+        SELECT draft.*, 1, now() + interval '15 seconds'
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
+                    $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[]) AS draft
+        ON CONFLICT (event_id, channel) DO UPDATE
+        SET status = 'queued', attempts = notifications.attempts + 1,
+            unknown_outcomes = notifications.unknown_outcomes
+                               + (notifications.lease_until IS NOT NULL)::integer,
+            lease_until = now() + interval '15 seconds', updated_at = now()
+        WHERE notifications.status <> 'sent'
+          AND (notifications.lease_until IS NULL OR notifications.lease_until < now())
+        RETURNING id, channel, recipient, subject, body, body_text, attempts,
+                  unknown_outcomes > 0 AS maybe_sent
+    ), lost AS (
+        INSERT INTO notification_attempts (notification_id, number, began_at, outcome)
+        SELECT lapsed.id, lapsed.attempts, lapsed.lease_until - interval '15 seconds', 'lost'
+        FROM lapsed JOIN claimed ON claimed.id = lapsed.id
+                                AND claimed.attempts = lapsed.attempts + 1
+        ON CONFLICT DO NOTHING
+    )
+    SELECT * FROM claimed";
 
 const STATUSES: &str = "SELECT channel, status FROM notifications WHERE event_id = $1";
 
 const RECLAIM: &str = "
     WITH known AS (
-        SELECT id, channel, status, error_message,
+        SELECT id, channel, status, error_message, attempts, lease_until,
                status <> 'sent' AND (status <> 'failed' OR $2)
                AND (lease_until IS NULL OR lease_until < now()) AS free
         FROM notifications WHERE event_id = $1
@@ -54,28 +67,59 @@ const RECLAIM: &str = "
         FROM known WHERE n.id = known.id AND known.free
         RETURNING n.id, n.recipient, n.subject, n.body, n.body_text, n.attempts,
                   n.unknown_outcomes > 0 AS maybe_sent
+    ), lost AS (
+        INSERT INTO notification_attempts (notification_id, number, began_at, outcome)
+        SELECT id, attempts, lease_until - interval '15 seconds', 'lost'
+        FROM known WHERE free AND lease_until IS NOT NULL
+        ON CONFLICT DO NOTHING
     )
     SELECT known.channel, known.status, known.error_message, claimed.id, claimed.recipient,
            claimed.subject, claimed.body, claimed.body_text, claimed.attempts, claimed.maybe_sent
     FROM known LEFT JOIN claimed ON claimed.id = known.id";
 
-const MARK_SENT: &str = "
-    UPDATE notifications
-    SET status = 'sent', provider_ref = left($2, 255), sent_at = $3, error_message = NULL,
-        lease_until = NULL, updated_at = now()
-    WHERE id = $1";
+/// A statement that records an attempt, if there is one, beside what it does to the notification. `$1`
+/// is the notification, `$2` the number of the claim, `$3` to `$7` the attempt.
+macro_rules! recording {
+    ($change:literal) => {
+        concat!(
+            "WITH tried AS (
+                 INSERT INTO notification_attempts (notification_id, number, began_at, ended_at,
+                                                    outcome, provider_ref, reason)
+                 SELECT id, $2, $3, $4, $5, left($6, 255), left($7, 1000)
+                 FROM notifications WHERE id = $1 AND $3 IS NOT NULL
+                 ON CONFLICT (notification_id, number) DO UPDATE
+                 SET began_at = excluded.began_at, ended_at = excluded.ended_at,
+                     outcome = excluded.outcome, provider_ref = excluded.provider_ref,
+                     reason = excluded.reason
+             )
+             UPDATE notifications
+             SET lease_until = NULL, updated_at = now(),
+                 unknown_outcomes = unknown_outcomes + ($5 IS NOT DISTINCT FROM 'unknown')::integer,
+                 ",
+            $change
+        )
+    };
+}
+
+const MARK_SENT: &str = recording!(
+    "status = 'sent', provider_ref = left($6, 255), sent_at = $4, error_message = NULL
+     WHERE id = $1"
+);
 
 // The number of the claim fences off who was so slow that another has claimed it meanwhile.
-const RELEASE: &str = "
-    UPDATE notifications
-    SET error_message = left($2, 1000), lease_until = NULL,
-        unknown_outcomes = unknown_outcomes + $4::integer, updated_at = now()
-    WHERE id = $1 AND attempts = $3 AND status = 'queued'";
+const RELEASE: &str = recording!(
+    "error_message = left($8, 1000)
+     WHERE id = $1 AND attempts = $2 AND status = 'queued'"
+);
 
-const MARK_FAILED: &str = "
-    UPDATE notifications
-    SET status = 'failed', error_message = left($2, 1000), lease_until = NULL, updated_at = now()
-    WHERE id = $1 AND attempts = $3 AND status = 'queued'";
+const MARK_FAILED: &str = recording!(
+    "status = 'failed', error_message = left($8, 1000)
+     WHERE id = $1 AND attempts = $2 AND status = 'queued'"
+);
+
+const ATTEMPTS: &str = "
+    SELECT number, began_at, ended_at, outcome, provider_ref, reason
+    FROM notification_attempts WHERE notification_id = $1 ORDER BY number";
 
 const FIND: &str = "
     SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at, created_at,
@@ -150,6 +194,22 @@ impl PgNotificationStore {
     }
 }
 
+/// Binds `$1` to `$7` of a statement that records an attempt.
+fn recording<'q>(
+    sql: &'static str,
+    job: &Job,
+    attempt: Option<&'q Attempt>,
+) -> Query<'q, Postgres, PgArguments> {
+    sqlx::query(sql)
+        .bind(job.id.0)
+        .bind(i64::from(job.claim))
+        .bind(attempt.map(|attempt| attempt.began_at.to_sqlx()))
+        .bind(attempt.and_then(|attempt| attempt.ended_at.map(ToSqlx::to_sqlx)))
+        .bind(attempt.map(|attempt| attempt.outcome.as_str()))
+        .bind(attempt.and_then(|attempt| attempt.provider_ref.as_deref()))
+        .bind(attempt.and_then(|attempt| attempt.reason.as_deref()))
+}
+
 #[async_trait]
 impl NotificationStore for PgNotificationStore {
     async fn enqueue(&self, drafts: &[Draft]) -> Result<Vec<Claim>, StoreError> {
@@ -180,17 +240,13 @@ impl NotificationStore for PgNotificationStore {
         rows.into_iter().map(ClaimRow::claim).collect()
     }
 
-    async fn mark_sent(&self, id: NotificationId, provider_ref: &str, at: Timestamp) {
+    async fn mark_sent(&self, job: &Job, attempt: &Attempt) {
         loop {
-            let recorded = sqlx::query(MARK_SENT)
-                .bind(id.0)
-                .bind(provider_ref)
-                .bind(at.to_sqlx())
-                .execute(&self.pool);
+            let recorded = recording(MARK_SENT, job, Some(attempt)).execute(&self.pool);
             match within(recorded).await {
                 Ok(_) => return,
                 Err(error) => {
-                    tracing::error!(notification_id = %id, error = %error,
+                    tracing::error!(notification_id = %job.id, error = %error,
                         "sent, but not recorded; recording it again");
                     tokio::time::sleep(RECORD_AGAIN).await;
                 }
@@ -198,23 +254,35 @@ impl NotificationStore for PgNotificationStore {
         }
     }
 
-    async fn release(&self, job: &Job, reason: &str, maybe_sent: bool) -> Result<(), StoreError> {
-        let released = sqlx::query(RELEASE)
-            .bind(job.id.0)
-            .bind(reason)
-            .bind(i64::from(job.claim))
-            .bind(maybe_sent)
-            .execute(&self.pool);
-        within(released).await.map(drop).map_err(notify_error)
+    async fn release<'a>(
+        &self,
+        job: &Job,
+        attempt: Option<&'a Attempt>,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let released = recording(RELEASE, job, attempt).bind(reason);
+        let released = within(released.execute(&self.pool)).await;
+        released.map(drop).map_err(notify_error)
     }
 
-    async fn mark_failed(&self, job: &Job, reason: &str) -> Result<(), StoreError> {
-        let marked = sqlx::query(MARK_FAILED)
-            .bind(job.id.0)
-            .bind(reason)
-            .bind(i64::from(job.claim))
-            .execute(&self.pool);
-        within(marked).await.map(drop).map_err(notify_error)
+    async fn mark_failed<'a>(
+        &self,
+        job: &Job,
+        attempt: Option<&'a Attempt>,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let marked = recording(MARK_FAILED, job, attempt).bind(reason);
+        let marked = within(marked.execute(&self.pool)).await;
+        marked.map(drop).map_err(notify_error)
+    }
+
+    async fn attempts(&self, id: NotificationId) -> Result<Vec<Attempt>, StoreError> {
+        let rows: Vec<AttemptRow> = sqlx::query_as(ATTEMPTS)
+            .bind(id.0)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(notify_error)?;
+        rows.into_iter().map(Attempt::try_from).collect()
     }
 
     async fn find(&self, id: NotificationId) -> Result<Option<Notification>, StoreError> {

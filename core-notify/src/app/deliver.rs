@@ -6,14 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use core_kernel::{Clock, NotificationId, RequestContext, chain};
 use futures_util::future::{join, join_all};
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
+use crate::breaker::Breaker;
 use crate::event::{Event, Subject};
 use crate::message::Contact;
 use crate::notification::{Channel, Content, Draft};
 use crate::ports::{
-    Claim, ContactReader, EmailSender, Job, Mail, NotificationStore, OrderReader, ReadError,
-    SendError, SmsSender, StoreError, Text, TokenReader,
+    Attempt, AttemptOutcome, Claim, ContactReader, EmailSender, Job, Mail, NotificationStore,
+    OrderReader, ReadError, SendError, SmsSender, StoreError, Text, TokenReader,
 };
 use crate::retry::delay_after;
 use crate::template::{Facts, Links, Templates};
@@ -54,8 +56,9 @@ pub enum Outcome {
     },
     /// It can never succeed, or has used up its attempts.
     Dead {
-        /// The kind of failure: `poison`, `refused`, `exhausted`, `render`, or `expired` when what
-        /// the mail was to carry works no more.
+        /// The kind of failure: `poison`, `refused`, `exhausted`, `render`, `expired` when what the
+        /// mail was to carry works no more, or `ambiguous` when a message that may have been sent is
+        /// not to be sent again.
         class: &'static str,
         /// Why, the provider's own words in it.
         reason: String,
@@ -82,8 +85,52 @@ impl Outcome {
 enum Sent {
     Yes,
     Refused(String),
+    Parked(String),
     NotNow(String),
     Away(String),
+}
+
+/// What is done when a provider's answer was lost, so that nobody knows whether it took a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ambiguous {
+    /// Send it again: rather twice than never.
+    #[default]
+    Retry,
+    /// Leave it to people: it fails, and is a dead letter of class `ambiguous`.
+    Park,
+}
+
+/// What is kept for each channel.
+#[derive(Debug, Default)]
+pub struct Lane {
+    /// What is done when an answer was lost.
+    pub ambiguous: Ambiguous,
+    /// Pauses sending while the provider is out of order.
+    pub breaker: Breaker,
+}
+
+/// What a notifier learns from one event for the next.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    /// Of mails.
+    pub email: Lane,
+    /// Of texts.
+    pub sms: Lane,
+    /// Of the order service, which may answer nonsense.
+    pub orders: Breaker,
+    /// Of the auth service, likewise.
+    pub auth: Breaker,
+}
+
+impl Lanes {
+    /// That of a channel.
+    #[must_use]
+    pub fn of(&self, channel: Channel) -> &Lane {
+        match channel {
+            Channel::Email => &self.email,
+            Channel::Sms => &self.sms,
+        }
+    }
 }
 
 /// Carries events to mails and texts.
@@ -99,6 +146,8 @@ pub struct Notifier {
     pub email: Arc<dyn EmailSender>,
     /// Sends texts.
     pub sms: Arc<dyn SmsSender>,
+    /// What is known of both ways. All notifiers of a process share it.
+    pub lanes: Arc<Lanes>,
     /// Tells the one-time tokens that some mails carry.
     pub tokens: Arc<dyn TokenReader>,
     /// What they say.
@@ -126,10 +175,7 @@ impl EventHandler for Notifier {
             Err(poison) => return dead("poison", poison.to_string(), Vec::new()),
         };
         match self.claims(&event, delivery, context).await {
-            Ok(claims) => {
-                self.deliver(&event, delivery.attempt, claims, context)
-                    .await
-            }
+            Ok(claims) => self.deliver(&event, delivery, claims, context).await,
             Err(outcome) => outcome,
         }
     }
@@ -154,18 +200,43 @@ impl Notifier {
         let drafts = match event.subject {
             Subject::Order(id) => {
                 let (order, contact) = join(self.orders.order(id, context), contact).await;
-                let order = order.map_err(|error| from_read(&error, delivery.attempt))?;
-                let contact = contact.map_err(|error| from_read(&error, delivery.attempt))?;
+                let order = self.was_read(event, &self.lanes.orders, order, delivery.attempt)?;
+                let contact = self.was_read(event, &self.lanes.auth, contact, delivery.attempt)?;
                 self.compose(event, Facts::Order(&order), &contact)?
             }
             Subject::Account(_) => {
-                let contact = contact.await;
-                let contact = contact.map_err(|error| from_read(&error, delivery.attempt))?;
+                let contact =
+                    self.was_read(event, &self.lanes.auth, contact.await, delivery.attempt)?;
                 self.compose(event, Facts::Token(&self.links), &contact)?
             }
         };
         let claims = self.store.enqueue(&drafts).await;
         claims.map_err(|error| from_store(&error, delivery.attempt))
+    }
+
+    /// What a neighbour told. One that makes no sense for event after event is out of order, and is
+    /// waited for; for one event alone it uses up attempts.
+    fn was_read<T>(
+        &self,
+        event: &Event,
+        neighbour: &Breaker,
+        answer: Result<T, ReadError>,
+        attempt: u32,
+    ) -> Result<T, Outcome> {
+        let error = match answer {
+            Ok(answer) => {
+                neighbour.succeeded();
+                return Ok(answer);
+            }
+            Err(error) => error,
+        };
+        let broken = matches!(error, ReadError::Broken(..));
+        if broken && neighbour.failed(event.id, self.clock.now()) {
+            return Err(Outcome::Wait {
+                reason: chain(&error),
+            });
+        }
+        Err(from_read(&error, attempt))
     }
 
     fn compose(
@@ -232,8 +303,8 @@ impl Notifier {
         let outcome = from_read(&error, attempt);
         for job in jobs {
             let recorded = match &outcome {
-                Outcome::Dead { reason, .. } => self.store.mark_failed(job, reason).await,
-                _ => self.store.release(job, &chain(&error), false).await,
+                Outcome::Dead { reason, .. } => self.store.mark_failed(job, None, reason).await,
+                _ => self.store.release(job, None, &chain(&error)).await,
             };
             recorded.map_err(|error| from_store(&error, attempt))?;
         }
@@ -244,10 +315,11 @@ impl Notifier {
     async fn deliver(
         &self,
         event: &Event,
-        attempt: u32,
+        delivery: Delivery<'_>,
         claims: Vec<Claim>,
         context: &RequestContext,
     ) -> Outcome {
+        let attempt = delivery.attempt;
         let retry = delay_after(attempt);
         let mut held = false;
         let mut failed = Vec::new();
@@ -265,18 +337,20 @@ impl Notifier {
         }
         // What had failed before the last attempt had not run out of attempts.
         let mut refused = !failed.is_empty() && retry.is_some();
+        let mut parked = false;
         let (mut away, mut not_now) = (None, None);
-        let outcomes = join_all(
-            jobs.iter()
-                .map(|job| self.send(event, job, retry.is_none())),
-        )
-        .await;
+        let sends = jobs.iter().map(|job| self.send(event, job, delivery));
+        let outcomes = join_all(sends).await;
         for (job, outcome) in jobs.iter().zip(outcomes) {
             match outcome {
                 Ok(Sent::Yes) => {}
                 Ok(Sent::Away(reason)) => away = Some(reason),
                 Ok(Sent::Refused(reason)) => {
                     refused = true;
+                    failed.push((job.channel, reason));
+                }
+                Ok(Sent::Parked(reason)) => {
+                    parked = true;
                     failed.push((job.channel, reason));
                 }
                 Ok(Sent::NotNow(reason)) if retry.is_some() => not_now = Some(reason),
@@ -290,7 +364,11 @@ impl Notifier {
             _ if held => Outcome::Held,
             _ if failed.is_empty() => Outcome::Done,
             _ => {
-                let class = if refused { "refused" } else { "exhausted" };
+                let class = match (parked, refused) {
+                    (true, _) => "ambiguous",
+                    (false, true) => "refused",
+                    (false, false) => "exhausted",
+                };
                 let channels = failed.iter().map(|(channel, _)| *channel).collect();
                 let reasons: Vec<_> = failed
                     .into_iter()
@@ -301,21 +379,91 @@ impl Notifier {
         }
     }
 
-    /// One attempt at one notification, recorded.
-    async fn send(&self, event: &Event, job: &Job, last: bool) -> Result<Sent, StoreError> {
+    /// One attempt at one notification, recorded, unless the provider is out of order.
+    async fn send(
+        &self,
+        event: &Event,
+        job: &Job,
+        delivery: Delivery<'_>,
+    ) -> Result<Sent, StoreError> {
         let (id, channel) = (job.id, job.channel.as_str());
+        let lane = self.lanes.of(job.channel);
         if job.maybe_sent {
+            // Who replays a dead letter has decided.
+            if lane.ambiguous == Ambiguous::Park && !delivery.revive {
+                let reason = "an earlier attempt may have been sent";
+                self.store.mark_failed(job, None, reason).await?;
+                return Ok(Sent::Parked(reason.to_owned()));
+            }
             tracing::warn!(event_id = %event.id, notification_id = %id, channel,
                 "an earlier attempt may have been sent; sending again");
         }
-        let answer = match job.channel {
+        let began_at = self.clock.now();
+        if !lane.breaker.admits(began_at) {
+            let reason = format!("sending is paused: the {channel} provider is out of order");
+            self.store.release(job, None, &reason).await?;
+            return Ok(Sent::Away(reason));
+        }
+        let answer = self.call(event, job).await;
+        let ended_at = self.clock.now();
+        let attempt = Attempt {
+            number: job.claim,
+            began_at,
+            ended_at: Some(ended_at),
+            outcome: outcome_of(&answer),
+            provider_ref: answer.as_deref().ok().map(storable),
+            reason: answer
+                .as_ref()
+                .err()
+                .map(|error| storable(&error.to_string())),
+        };
+        let paused = learn(lane, job, &answer, ended_at);
+        let error = match answer {
+            Ok(_) => {
+                self.store.mark_sent(job, &attempt).await;
+                tracing::info!(event_id = %event.id,
+                    order_id = event.order_id().map(tracing::field::display),
+                    notification_id = %id, channel, provider_ref = attempt.provider_ref,
+                    "notification sent");
+                return Ok(Sent::Yes);
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(event_id = %event.id,
+            order_id = event.order_id().map(tracing::field::display),
+            notification_id = %id, channel, error = %error, "notification not sent");
+        let reason = attempt.reason.clone().unwrap_or_default();
+        let parks = lane.ambiguous == Ambiguous::Park && matches!(error, SendError::Unknown(_));
+        let sent = match error {
+            SendError::Refused(_) => Sent::Refused(reason.clone()),
+            _ if parks => Sent::Parked(reason.clone()),
+            SendError::Away(_) => Sent::Away(reason.clone()),
+            _ if paused => Sent::Away(reason.clone()),
+            SendError::NotNow(_) | SendError::Unknown(_) => Sent::NotNow(reason.clone()),
+        };
+        let last = delay_after(delivery.attempt).is_none();
+        let fails = match sent {
+            Sent::Refused(_) | Sent::Parked(_) => true,
+            Sent::NotNow(_) => last,
+            Sent::Away(_) | Sent::Yes => false,
+        };
+        match fails {
+            true => self.store.mark_failed(job, Some(&attempt), &reason).await?,
+            false => self.store.release(job, Some(&attempt), &reason).await?,
+        }
+        Ok(sent)
+    }
+
+    /// Hands a message to its provider.
+    async fn call(&self, event: &Event, job: &Job) -> Result<String, SendError> {
+        match job.channel {
             Channel::Email => {
                 let mail = Mail {
                     to: &job.recipient,
                     subject: job.content.subject.as_deref().unwrap_or_default(),
                     html: &job.content.body,
                     plain: job.content.plain.as_deref().unwrap_or_default(),
-                    notification_id: id,
+                    notification_id: job.id,
                     order_id: event.order_id(),
                 };
                 self.email.send(mail).await
@@ -324,42 +472,39 @@ impl Notifier {
                 let text = Text {
                     to: &job.recipient,
                     body: &job.content.body,
-                    notification_id: id,
+                    notification_id: job.id,
                     order_id: event.order_id(),
                 };
                 self.sms.send(text).await
             }
-        };
-        let error = match answer {
-            Ok(provider_ref) => {
-                let provider_ref = storable(&provider_ref);
-                self.store
-                    .mark_sent(id, &provider_ref, self.clock.now())
-                    .await;
-                tracing::info!(event_id = %event.id, order_id = event.order_id().map(tracing::field::display),
-                    notification_id = %id, channel, provider_ref, "notification sent");
-                return Ok(Sent::Yes);
-            }
-            Err(error) => error,
-        };
-        tracing::warn!(event_id = %event.id, order_id = event.order_id().map(tracing::field::display), notification_id = %id,
-            channel, error = %error, "notification not sent");
-        let reason = storable(&error.to_string());
-        match error {
-            SendError::Refused(_) => self.store.mark_failed(job, &reason).await?,
-            SendError::NotNow(_) | SendError::Unknown(_) if last => {
-                self.store.mark_failed(job, &reason).await?;
-            }
-            SendError::NotNow(_) | SendError::Away(_) => {
-                self.store.release(job, &reason, false).await?;
-            }
-            SendError::Unknown(_) => self.store.release(job, &reason, true).await?,
         }
-        Ok(match error {
-            SendError::Refused(_) => Sent::Refused(reason),
-            SendError::NotNow(_) | SendError::Unknown(_) => Sent::NotNow(reason),
-            SendError::Away(_) => Sent::Away(reason),
-        })
+    }
+}
+
+/// Lets the breaker know of an answer; true when sending is paused now.
+fn learn(lane: &Lane, job: &Job, answer: &Result<String, SendError>, now: Timestamp) -> bool {
+    let channel = job.channel.as_str();
+    if matches!(answer, Ok(_) | Err(SendError::Refused(_))) {
+        if lane.breaker.succeeded() {
+            tracing::info!(channel, "the provider is back; sending goes on");
+        }
+        return false;
+    }
+    let was_open = lane.breaker.is_open();
+    let open = lane.breaker.failed(&job.recipient, now);
+    if open && !was_open {
+        tracing::error!(channel, "the provider is out of order; sending pauses");
+    }
+    open
+}
+
+fn outcome_of(answer: &Result<String, SendError>) -> AttemptOutcome {
+    match answer {
+        Ok(_) => AttemptOutcome::Sent,
+        Err(SendError::Refused(_)) => AttemptOutcome::Refused,
+        Err(SendError::NotNow(_)) => AttemptOutcome::NotNow,
+        Err(SendError::Away(_)) => AttemptOutcome::Away,
+        Err(SendError::Unknown(_)) => AttemptOutcome::Unknown,
     }
 }
 

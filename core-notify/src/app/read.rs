@@ -2,15 +2,29 @@
 
 use std::sync::Arc;
 
-use core_kernel::{Caller, NotificationId, Page, PageRequest};
+use core_kernel::{Caller, NotificationId, Page, PageRequest, Role};
 
 use crate::notification::{Notification, Summary};
-use crate::ports::{NotificationFilter, NotificationStore, StoreError};
+use crate::ports::{Attempt, NotificationFilter, NotificationStore, StoreError};
 
 /// Why a notification cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
     /// None has this id, or it is another's (404 both).
+    #[error("no such notification")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the attempts at a notification cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptsError {
+    /// They are not for customers (403).
+    #[error("not for this caller")]
+    Forbidden,
+    /// No notification has this id (404).
     #[error("no such notification")]
     NotFound,
     /// The store failed.
@@ -45,6 +59,23 @@ impl Notifications {
             .await?
             .filter(|notification| caller.may_read(notification.summary.user_id))
             .ok_or(FindError::NotFound)
+    }
+
+    /// All attempts at a notification, oldest first, for admins and services.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, or the store's.
+    pub async fn attempts(
+        &self,
+        caller: &Caller,
+        id: NotificationId,
+    ) -> Result<Vec<Attempt>, AttemptsError> {
+        if caller.role() == Role::Customer {
+            return Err(AttemptsError::Forbidden);
+        }
+        let known = self.store.find(id).await?;
+        known.ok_or(AttemptsError::NotFound)?;
+        Ok(self.store.attempts(id).await?)
     }
 
     /// One page. The filter's scope was resolved by [`core_kernel::UserScope::resolve`].

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::draft;
 use crate::notification::{Channel, Notification, Status};
-use crate::ports::{Claim, Job, NotificationFilter, NotificationStore};
+use crate::ports::{Attempt, AttemptOutcome, Claim, Job, NotificationFilter, NotificationStore};
 
 /// The store under test.
 pub type Fixture = Arc<dyn NotificationStore>;
@@ -30,6 +30,8 @@ macro_rules! notification_store_contract {
             a_new_draft_revives_a_failed_one,
             an_outcome_of_an_old_claim_changes_nothing,
             an_event_without_notifications_has_none_to_reclaim,
+            all_attempts_are_told_oldest_first,
+            a_late_outcome_is_on_record_all_the_same,
             a_list_holds_only_what_passes_the_filter,
             pages_are_newest_first_and_neither_repeat_nor_skip,
         );
@@ -54,6 +56,40 @@ fn job(claim: Claim) -> Job {
         Claim::Send(job) => job,
         other => panic!("not claimed: {other:?}"),
     }
+}
+
+/// An attempt under a job's claim that came to this.
+fn attempt(job: &Job, outcome: AttemptOutcome) -> Attempt {
+    let now = SystemClock.now();
+    let sent = outcome == AttemptOutcome::Sent;
+    Attempt {
+        number: job.claim,
+        began_at: now,
+        ended_at: Some(now),
+        outcome,
+        provider_ref: sent.then(|| "ses-1".to_owned()),
+        reason: (!sent).then(|| "reset".to_owned()),
+    }
+}
+
+async fn send(store: &Fixture, job: &Job) -> Attempt {
+    let attempt = attempt(job, AttemptOutcome::Sent);
+    store.mark_sent(job, &attempt).await;
+    attempt
+}
+
+async fn release(store: &Fixture, job: &Job, outcome: AttemptOutcome, reason: &str) -> Attempt {
+    let attempt = attempt(job, outcome);
+    let released = store.release(job, Some(&attempt), reason).await;
+    released.expect("an answer");
+    attempt
+}
+
+async fn fail(store: &Fixture, job: &Job, reason: &str) -> Attempt {
+    let attempt = attempt(job, AttemptOutcome::Refused);
+    let failed = store.mark_failed(job, Some(&attempt), reason).await;
+    failed.expect("an answer");
+    attempt
 }
 
 async fn found(store: &Fixture, id: NotificationId) -> Notification {
@@ -122,9 +158,8 @@ pub async fn of_twenty_racing_claims_one_sends(store: Fixture) {
 /// Once sent, never again.
 pub async fn what_was_sent_is_not_claimed_again(store: Fixture) {
     let event = EventId::generate();
-    let id = job(enqueue(&store, event, Channel::Email).await).id;
-    let at = SystemClock.now();
-    store.mark_sent(id, "ses-1", at).await;
+    let first = job(enqueue(&store, event, Channel::Email).await);
+    let sent = send(&store, &first).await;
     assert_eq!(
         enqueue(&store, event, Channel::Email).await,
         Claim::Sent(Channel::Email)
@@ -133,9 +168,9 @@ pub async fn what_was_sent_is_not_claimed_again(store: Fixture) {
         reclaim(&store, event, true).await,
         [Claim::Sent(Channel::Email)]
     );
-    let found = found(&store, id).await;
+    let found = found(&store, first.id).await;
     assert_eq!(found.summary.status, Status::Sent);
-    assert_eq!(found.summary.sent_at, Some(at));
+    assert_eq!(found.summary.sent_at, sent.ended_at);
     assert_eq!(found.provider_ref.as_deref(), Some("ses-1"));
 }
 
@@ -143,23 +178,20 @@ pub async fn what_was_sent_is_not_claimed_again(store: Fixture) {
 pub async fn what_was_released_is_claimed_again_with_its_first_words(store: Fixture) {
     let event = EventId::generate();
     let first = job(enqueue(&store, event, Channel::Email).await);
-    store
-        .release(&first, "throttled", false)
-        .await
-        .expect("an answer");
+    release(&store, &first, AttemptOutcome::NotNow, "throttled").await;
     assert_eq!(
         found(&store, first.id).await.error_message.as_deref(),
         Some("throttled")
     );
     let second = job(enqueue(&store, event, Channel::Email).await);
     assert_eq!((second.id, &second.content), (first.id, &first.content));
-    store
-        .release(&second, "throttled", false)
-        .await
-        .expect("an answer");
+    // A claim that came to no attempt.
+    let released = store.release(&second, None, "paused").await;
+    released.expect("an answer");
     let third = job(reclaim(&store, event, false).await.remove(0));
     assert_eq!((third.id, &third.content), (first.id, &first.content));
-    store.mark_sent(first.id, "ses-1", SystemClock.now()).await;
+    assert!(!third.maybe_sent);
+    send(&store, &third).await;
     assert_eq!(found(&store, first.id).await.error_message, None);
 }
 
@@ -167,10 +199,7 @@ pub async fn what_was_released_is_claimed_again_with_its_first_words(store: Fixt
 pub async fn a_lost_answer_is_remembered(store: Fixture) {
     let event = EventId::generate();
     let first = job(enqueue(&store, event, Channel::Sms).await);
-    store
-        .release(&first, "reset", true)
-        .await
-        .expect("an answer");
+    release(&store, &first, AttemptOutcome::Unknown, "reset").await;
     assert!(job(reclaim(&store, event, false).await.remove(0)).maybe_sent);
 }
 
@@ -179,10 +208,7 @@ pub async fn a_failed_one_is_only_claimed_when_asked_for(store: Fixture) {
     let event = EventId::generate();
     let job_of = job(enqueue(&store, event, Channel::Sms).await);
     let id = job_of.id;
-    store
-        .mark_failed(&job_of, "no such number")
-        .await
-        .expect("an answer");
+    fail(&store, &job_of, "no such number").await;
     let failed = found(&store, id).await;
     assert_eq!(failed.summary.status, Status::Failed);
     assert_eq!(failed.error_message.as_deref(), Some("no such number"));
@@ -198,10 +224,7 @@ pub async fn a_failed_one_is_only_claimed_when_asked_for(store: Fixture) {
 pub async fn a_new_draft_revives_a_failed_one(store: Fixture) {
     let event = EventId::generate();
     let first = job(enqueue(&store, event, Channel::Sms).await);
-    store
-        .mark_failed(&first, "no such number")
-        .await
-        .expect("an answer");
+    fail(&store, &first, "no such number").await;
     let second = job(enqueue(&store, event, Channel::Sms).await);
     assert_eq!(second.id, first.id);
 }
@@ -210,21 +233,51 @@ pub async fn a_new_draft_revives_a_failed_one(store: Fixture) {
 pub async fn an_outcome_of_an_old_claim_changes_nothing(store: Fixture) {
     let event = EventId::generate();
     let old = job(enqueue(&store, event, Channel::Sms).await);
-    store.release(&old, "reset", true).await.expect("an answer");
+    release(&store, &old, AttemptOutcome::Unknown, "reset").await;
     let new = job(reclaim(&store, event, false).await.remove(0));
     assert!(new.claim > old.claim);
 
-    store.mark_failed(&old, "late").await.expect("an answer");
-    store.release(&old, "late", false).await.expect("an answer");
+    fail(&store, &old, "late").await;
+    release(&store, &old, AttemptOutcome::NotNow, "late").await;
     assert_eq!(found(&store, old.id).await.summary.status, Status::Queued);
     assert_eq!(
         reclaim(&store, event, true).await,
         [Claim::Held(Channel::Sms)]
     );
-    store.mark_sent(new.id, "SM1", SystemClock.now()).await;
-    store.mark_failed(&old, "late").await.expect("an answer");
-    store.mark_failed(&new, "late").await.expect("an answer");
+    send(&store, &new).await;
+    fail(&store, &old, "late").await;
+    fail(&store, &new, "late").await;
     assert_eq!(found(&store, new.id).await.summary.status, Status::Sent);
+}
+
+/// Every call of a provider is on record, and a claim that came to none is not.
+pub async fn all_attempts_are_told_oldest_first(store: Fixture) {
+    let event = EventId::generate();
+    let first = job(enqueue(&store, event, Channel::Email).await);
+    let throttled = release(&store, &first, AttemptOutcome::NotNow, "throttled").await;
+    let paused = job(reclaim(&store, event, false).await.remove(0));
+    let released = store.release(&paused, None, "paused").await;
+    released.expect("an answer");
+    let third = job(reclaim(&store, event, false).await.remove(0));
+    let refused = fail(&store, &third, "no such address").await;
+    let fourth = job(reclaim(&store, event, true).await.remove(0));
+    let sent = send(&store, &fourth).await;
+    let told = store.attempts(first.id).await.expect("an answer");
+    assert_eq!(told, [throttled, refused, sent]);
+    let unknown = store.attempts(NotificationId::generate()).await;
+    assert_eq!(unknown.expect("an answer"), []);
+}
+
+/// Who was so slow that another claimed it meanwhile still tells what came of the call.
+pub async fn a_late_outcome_is_on_record_all_the_same(store: Fixture) {
+    let event = EventId::generate();
+    let old = job(enqueue(&store, event, Channel::Sms).await);
+    release(&store, &old, AttemptOutcome::Unknown, "reset").await;
+    let new = job(reclaim(&store, event, false).await.remove(0));
+    let late = send(&store, &old).await;
+    let again = send(&store, &new).await;
+    let told = store.attempts(old.id).await.expect("an answer");
+    assert_eq!(told, [late, again]);
 }
 
 /// Nothing written down, nothing to claim.
@@ -247,10 +300,10 @@ pub async fn a_list_holds_only_what_passes_the_filter(store: Fixture) {
     let user = UserId::generate();
     let event = EventId::generate();
     let drafts = [Channel::Email, Channel::Sms].map(|channel| draft(event, user, channel));
-    store.enqueue(&drafts).await.expect("an answer");
-    store
-        .mark_sent(drafts[0].id, "ses-1", SystemClock.now())
-        .await;
+    let claims = store.enqueue(&drafts).await.expect("an answer");
+    let mail = claims.into_iter().map(job);
+    let mail = mail.into_iter().find(|job| job.channel == Channel::Email);
+    send(&store, &mail.expect("a mail")).await;
     let own = filter(UserScope::One(user));
     for (filter, total) in [
         (own.clone(), 2),

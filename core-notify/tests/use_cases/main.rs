@@ -5,6 +5,7 @@
     reason = "a test that cannot go on says where it stopped"
 )]
 
+mod lanes;
 mod tokens;
 
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use std::time::Duration;
 use core_kernel::{Caller, NotificationId, RequestContext, SystemClock, UserId};
 use core_notify::testing::{contact, created_event, links, order};
 use core_notify::{
-    Channel, Claim, Contact, Content, Delivery, EventHandler, FindError, Job, MockContactReader,
-    MockEmailSender, MockNotificationStore, MockOrderReader, MockSmsSender, MockTokenReader,
-    Notifications, Notifier, Outcome, ReadError, SendError, StoreError, Templates,
+    Ambiguous, AttemptOutcome, Channel, Claim, Contact, Content, Delivery, EventHandler, FindError,
+    Job, Lane, Lanes, MockContactReader, MockEmailSender, MockNotificationStore, MockOrderReader,
+    MockSmsSender, MockTokenReader, Notifications, Notifier, Outcome, ReadError, SendError,
+    StoreError, Templates,
 };
 
 #[derive(Default)]
@@ -26,13 +28,16 @@ struct Mocks {
     email: MockEmailSender,
     sms: MockSmsSender,
     tokens: MockTokenReader,
+    lanes: Arc<Lanes>,
 }
 
+/// A message to somebody whom no other goes to.
 fn job(channel: Channel) -> Job {
+    let id = NotificationId::generate();
     Job {
-        id: NotificationId::generate(),
+        id,
         channel,
-        recipient: "somebody".into(),
+        recipient: id.to_string(),
         content: Content {
             subject: None,
             body: "body".into(),
@@ -83,6 +88,7 @@ async fn handle(mocks: Mocks, delivery: Delivery<'_>) -> Outcome {
         email: Arc::new(mocks.email),
         sms: Arc::new(mocks.sms),
         tokens: Arc::new(mocks.tokens),
+        lanes: mocks.lanes,
         templates: Arc::new(Templates::embedded().unwrap()),
         links: links(),
         clock: Arc::new(SystemClock),
@@ -109,9 +115,13 @@ async fn both_channels_are_sent_and_recorded() {
         .returning(|_| Ok("SM\u{0}1".into()));
     let recorded = mocks.store.expect_mark_sent();
     recorded
-        .withf(|_, provider_ref, _| ["ses-1", "SM 1"].contains(&provider_ref))
+        .withf(|job, attempt| {
+            let provider_ref = attempt.provider_ref.as_deref().unwrap();
+            let sent = attempt.outcome == AttemptOutcome::Sent && attempt.ended_at.is_some();
+            sent && attempt.number == job.claim && ["ses-1", "SM 1"].contains(&provider_ref)
+        })
         .times(2)
-        .returning(|_, _, _| ());
+        .returning(|_, _| ());
     assert_eq!(deliver(mocks, 1).await, Outcome::Done);
 }
 
@@ -130,11 +140,7 @@ async fn without_a_phone_there_is_one_draft() {
         .expect_send()
         .times(1)
         .returning(|_| Ok("ses-1".into()));
-    mocks
-        .store
-        .expect_mark_sent()
-        .times(1)
-        .returning(|_, _, _| ());
+    mocks.store.expect_mark_sent().times(1).returning(|_, _| ());
     assert_eq!(deliver(mocks, 1).await, Outcome::Done);
 }
 
@@ -149,7 +155,7 @@ async fn a_failed_text_is_tried_again_and_the_mail_stands() {
             ])
         });
         mocks.email.expect_send().returning(|_| Ok("ses-1".into()));
-        mocks.store.expect_mark_sent().returning(|_, _, _| ());
+        mocks.store.expect_mark_sent().returning(|_, _| ());
         mocks
             .sms
             .expect_send()
@@ -158,7 +164,7 @@ async fn a_failed_text_is_tried_again_and_the_mail_stands() {
         mocks
             .store
             .expect_release()
-            .withf(|_, _, maybe_sent| !maybe_sent)
+            .withf(|_, attempt, _| attempt.unwrap().outcome == AttemptOutcome::NotNow)
             .times(1)
             .returning(|_, _, _| Ok(()));
         let outcome = deliver(mocks, attempt).await;
@@ -182,7 +188,7 @@ async fn the_last_attempt_marks_what_failed_and_is_dead() {
         .store
         .expect_mark_failed()
         .times(1)
-        .returning(|_, _| Ok(()));
+        .returning(|_, _, _| Ok(()));
     let Outcome::Dead {
         class,
         reason,
@@ -203,16 +209,12 @@ async fn a_refusal_is_dead_at_once_with_the_providers_reason() {
         .expect_send()
         .returning(|_| Err(SendError::Refused("no such address".into())));
     mocks.sms.expect_send().returning(|_| Ok("SM1".into()));
-    mocks
-        .store
-        .expect_mark_sent()
-        .times(1)
-        .returning(|_, _, _| ());
+    mocks.store.expect_mark_sent().times(1).returning(|_, _| ());
     mocks
         .store
         .expect_mark_failed()
         .times(1)
-        .returning(|_, _| Ok(()));
+        .returning(|_, _, _| Ok(()));
     let Outcome::Dead {
         class,
         reason,
@@ -236,7 +238,7 @@ async fn a_refusal_waits_for_the_other_channels_retries_and_keeps_its_reason() {
         .sms
         .expect_send()
         .returning(|_| Err(SendError::NotNow("429".into())));
-    mocks.store.expect_mark_failed().returning(|_, _| Ok(()));
+    mocks.store.expect_mark_failed().returning(|_, _, _| Ok(()));
     mocks.store.expect_release().returning(|_, _, _| Ok(()));
     assert!(retry(1, &deliver(mocks, 1).await));
 
@@ -250,7 +252,7 @@ async fn a_refusal_waits_for_the_other_channels_retries_and_keeps_its_reason() {
             Ok(vec![refused, Claim::Send(job(Channel::Sms))])
         });
     mocks.sms.expect_send().returning(|_| Ok("SM1".into()));
-    mocks.store.expect_mark_sent().returning(|_, _, _| ());
+    mocks.store.expect_mark_sent().returning(|_, _| ());
     let Outcome::Dead { class, reason, .. } = deliver(mocks, 2).await else {
         panic!("not dead")
     };
@@ -285,7 +287,7 @@ async fn a_provider_out_of_order_is_waited_for_and_uses_up_nothing() {
             .expect_send()
             .returning(|_| Err(SendError::Away("suspended".into())));
         mocks.sms.expect_send().returning(|_| Ok("SM1".into()));
-        mocks.store.expect_mark_sent().returning(|_, _, _| ());
+        mocks.store.expect_mark_sent().returning(|_, _| ());
         mocks
             .store
             .expect_release()

@@ -76,7 +76,7 @@ async fn the_token_is_in_the_mail_and_not_in_what_is_stored() {
         })
         .times(1)
         .returning(|_| Ok("ses-1".into()));
-    mocks.store.expect_mark_sent().returning(|_, _, _| ());
+    mocks.store.expect_mark_sent().returning(|_, _| ());
     assert_eq!(deliver(mocks, 1).await, Outcome::Done);
 }
 
@@ -98,7 +98,7 @@ async fn a_token_that_works_no_more_is_a_failure_at_once() {
         .store
         .expect_mark_failed()
         .times(1)
-        .returning(|_, _| Ok(()));
+        .returning(|_, _, _| Ok(()));
     let outcome = deliver(mocks, 1).await;
     let expired = matches!(&outcome, Outcome::Dead { class, .. } if *class == "expired");
     assert!(expired, "{outcome:?}");
@@ -110,7 +110,7 @@ async fn while_auth_is_away_the_mail_waits_and_nothing_is_held() {
     mocks
         .store
         .expect_release()
-        .withf(|_, _, maybe_sent| !maybe_sent)
+        .withf(|_, attempt, _| attempt.is_none())
         .times(1)
         .returning(|_, _, _| Ok(()));
     let outcome = deliver(mocks, 1).await;

@@ -142,5 +142,7 @@ settings! {
         twilio_auth_token_file = "TWILIO_AUTH_TOKEN_FILE", "File with TWILIO_AUTH_TOKEN in it";
         twilio_from_number = "TWILIO_FROM_NUMBER", "Number that texts come from, in E.164";
         twilio_api_base_url = "TWILIO_API_BASE_URL", "Where Twilio is [default: Twilio's own address]";
+        ambiguous_email = "AMBIGUOUS_EMAIL", "What is done with a mail whose answer was lost: retry, or park it as a dead letter [default: retry]";
+        ambiguous_sms = "AMBIGUOUS_SMS", "What is done with a text whose answer was lost: retry, or park it as a dead letter [default: retry]";
     } with { links: LinkArgs, peers: PeerArgs, http: HttpArgs, }
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use core_auth::{Email, Keyring, KeyringError, Phone, ScryptParams};
-use core_notify::Links;
+use core_notify::{Ambiguous, Links};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 use shopflow_http::{Edge, is_base_url};
@@ -111,6 +111,8 @@ pub(crate) struct NotifyConfig {
     pub(crate) twilio: Account,
     pub(crate) twilio_url: String,
     pub(crate) links: Links,
+    /// What is done with mails and with texts whose answer was lost.
+    pub(crate) ambiguous: [Ambiguous; 2],
     pub(crate) http: HttpConfig,
 }
 
@@ -443,6 +445,17 @@ fn base_url(problems: &mut Problems, name: &'static str, value: Option<&String>)
     })
 }
 
+fn ambiguous(problems: &mut Problems, name: &'static str, value: Option<&str>) -> Ambiguous {
+    match value.map(str::trim) {
+        None | Some("" | "retry") => Ambiguous::Retry,
+        Some("park") => Ambiguous::Park,
+        Some(_) => {
+            problems.add(name, "must be retry or park");
+            Ambiguous::Retry
+        }
+    }
+}
+
 impl OrdersArgs {
     /// The settings of the order service.
     ///
@@ -507,6 +520,10 @@ impl NotifyArgs {
             twilio_url.or(Some(own)).as_ref(),
         );
         let links = self.links.check(problems);
+        let ambiguous = [
+            ambiguous(problems, "AMBIGUOUS_EMAIL", self.ambiguous_email.as_deref()),
+            ambiguous(problems, "AMBIGUOUS_SMS", self.ambiguous_sms.as_deref()),
+        ];
         let http = self.http.check(problems, 3003);
         Some(NotifyConfig {
             peers: peers?,
@@ -517,6 +534,7 @@ impl NotifyArgs {
             twilio: twilio?,
             twilio_url: twilio_url?,
             links,
+            ambiguous,
             http: http?,
         })
     }

@@ -27,7 +27,7 @@ use super::{tokens, url};
 use crate::config::{DevConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
 use crate::serve::relay::{Relay, RelayWake};
-use crate::serve::{auth, orders, server};
+use crate::serve::{auth, notify, orders, server};
 
 /// Each takes 16 MiB, which the allocator is slow to give back; a laptop has other uses for them.
 const PARALLEL_HASHES: usize = 1;
@@ -190,6 +190,8 @@ impl Services {
         let auth = AuthClient::new(client.clone(), &self.urls[0], token.clone())?;
         let orders = OrdersClient::new(client, &self.urls[1], token)?;
         let store = Arc::new(self.database.notifications());
+        let lanes = Arc::default();
+        notify::tell_breakers(lifecycle, Arc::clone(&lanes));
         let notifier = Notifier {
             orders: Arc::new(orders),
             contacts: Arc::new(auth.clone()),
@@ -197,6 +199,7 @@ impl Services {
             store: store.clone(),
             email: Arc::new(self.database.email_sender(FROM, self.faults.clone())?),
             sms: Arc::new(self.database.sms_sender(self.faults.clone())),
+            lanes: lanes.clone(),
             templates: Arc::new(Templates::embedded().context("templates")?),
             links: self.links.clone(),
             clock: Arc::new(SystemClock),

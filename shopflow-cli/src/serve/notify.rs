@@ -1,11 +1,12 @@
 //! The notification service.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
 use core_kernel::SystemClock;
-use core_notify::{Notifications, Notifier, Templates};
+use core_notify::{Lane, Lanes, Notifications, Notifier, Templates};
 use shopflow_amqp::{Consumer, ConsumerStatus};
 use shopflow_http::{AuthClient, HttpClient, NotifyApi, OrdersClient, Readiness};
 use shopflow_postgres::{PgNotificationStore, Schema};
@@ -15,6 +16,10 @@ use shopflow_twilio::TwilioSender;
 use super::database::Database;
 use super::{lifecycle, listen, secret_file, serve, start};
 use crate::config::NotifyConfig;
+use crate::lifecycle::Lifecycle;
+
+/// How often the gauges are set.
+const GAUGE: Duration = Duration::from_secs(1);
 
 struct Needs {
     database: Database,
@@ -59,6 +64,16 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
         .context("TWILIO_AUTH_TOKEN")?;
 
     let store = Arc::new(PgNotificationStore::new(database.pool));
+    let [email_lane, sms_lane] = config.ambiguous.map(|ambiguous| Lane {
+        ambiguous,
+        ..Lane::default()
+    });
+    let lanes = Arc::new(Lanes {
+        email: email_lane,
+        sms: sms_lane,
+        ..Lanes::default()
+    });
+    tell_breakers(&mut lifecycle, lanes.clone());
     let notifier = Notifier {
         orders: Arc::new(orders),
         contacts: Arc::new(auth.clone()),
@@ -66,6 +81,7 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
         store: store.clone(),
         email: Arc::new(email),
         sms: Arc::new(sms),
+        lanes: lanes.clone(),
         templates: Arc::new(Templates::embedded().context("templates")?),
         links: config.links,
         clock: Arc::new(SystemClock),
@@ -82,4 +98,26 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
 
     let api = NotifyApi::new(Notifications::new(store), Arc::new(auth));
     serve((lifecycle, signals), listener, api, ops, &config.http).await
+}
+
+/// Keeps the gauge `shopflow_breaker_open`: 1 while sending, or asking a neighbour, is paused.
+pub(crate) fn tell_breakers(lifecycle: &mut Lifecycle, lanes: Arc<Lanes>) {
+    let mut stopping = lifecycle.stopping();
+    lifecycle.spawn("breakers", async move {
+        loop {
+            for (name, breaker) in [
+                ("email", &lanes.email.breaker),
+                ("sms", &lanes.sms.breaker),
+                ("orders", &lanes.orders),
+                ("auth", &lanes.auth),
+            ] {
+                let open = if breaker.is_open() { 1.0 } else { 0.0 };
+                metrics::gauge!("shopflow_breaker_open", "of" => name).set(open);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(GAUGE) => {}
+                _ = stopping.wait_for(|stop| *stop) => return,
+            }
+        }
+    });
 }

@@ -19,12 +19,14 @@ use crate::channel::{Message, Publisher};
 use crate::headers::{Hop, for_dead_letter, for_retry};
 use crate::topology::{RETRY, wait_queue};
 
-/// The waits between looks whether a neighbour is back.
+/// The waits between looks whether a neighbour is back. Short, since what is back is to be used soon;
+/// no more than ten messages of a queue look.
 const MIN_WAIT: Duration = Duration::from_millis(500);
-const MAX_WAIT: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// A message in hand for half an hour would cost us the channel (the broker's consumer timeout).
-const MAX_IN_HAND: Duration = Duration::from_secs(20 * 60);
+/// A message that waits longer makes room for others, which may fare better. (One in hand for half an
+/// hour would cost us the channel, by the broker's consumer timeout.)
+const MAX_IN_HAND: Duration = Duration::from_secs(30);
 
 /// Before a message goes back to its queue, so as not to spin.
 const RETURN_PAUSE: Duration = Duration::from_secs(1);
@@ -137,7 +139,8 @@ impl Worker {
             tracing::warn!(reason, "waiting for a neighbour");
             let mut stop = self.stop.clone();
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                // Never all of them at once.
+                () = tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)) => {}
                 _ = stop.wait_for(|stop| *stop) => return Settle::Return,
             }
             wait = (wait * 2).min(MAX_WAIT);

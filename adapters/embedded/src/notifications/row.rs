@@ -1,7 +1,10 @@
 //! Rows of the table `notifications`, and what they mean.
 
 use core_kernel::{NotificationId, OrderId, UserId};
-use core_notify::{Channel, Claim, Content, Job, Notification, Status, StoreError, Summary};
+use core_notify::{
+    Attempt, AttemptOutcome, Channel, Claim, Content, Job, Notification, Status, StoreError,
+    Summary,
+};
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{FromRow, Row};
@@ -86,6 +89,32 @@ impl KnownRow {
             Some(Status::Queued) => Ok(Claim::Held(channel)),
             None => Err(broken(self.id, "unknown status")),
         }
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct AttemptRow {
+    number: i64,
+    began_at: Micros,
+    ended_at: Option<Micros>,
+    outcome: String,
+    provider_ref: Option<String>,
+    reason: Option<String>,
+}
+
+impl TryFrom<AttemptRow> for Attempt {
+    type Error = StoreError;
+
+    fn try_from(row: AttemptRow) -> Result<Self, StoreError> {
+        let outcome = AttemptOutcome::from_word(&row.outcome);
+        Ok(Self {
+            number: u32::try_from(row.number).unwrap_or(u32::MAX),
+            began_at: row.began_at.0,
+            ended_at: row.ended_at.map(|at| at.0),
+            outcome: outcome.ok_or_else(|| broken(Uuid::nil(), "unknown outcome"))?,
+            provider_ref: row.provider_ref,
+            reason: row.reason,
+        })
     }
 }
 

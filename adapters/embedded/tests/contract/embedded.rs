@@ -1,6 +1,8 @@
 //! What is SQLite's own: the file, its version, its constraints.
 
-use core_kernel::{RequestContext, UserId};
+use core_kernel::{EventId, RequestContext, UserId};
+use core_notify::testing::draft;
+use core_notify::{AttemptOutcome, Channel, Claim, NotificationStore};
 use core_orders::OrderStore;
 use core_orders::testing::placed;
 use shopflow_embedded::{Database, OpenError};
@@ -95,4 +97,34 @@ async fn two_databases_in_memory_share_nothing() {
     let id = placed.order.id;
     assert!(one.orders().find(id).await.unwrap().is_some());
     assert!(other.orders().find(id).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_claim_that_ended_by_itself_is_a_lost_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shopflow.db");
+    let store = Database::open(&file).await.unwrap().notifications();
+    let url = format!("sqlite://{}", file.display());
+    let mut sql = SqliteConnection::connect(&url).await.unwrap();
+    let draft = draft(EventId::generate(), UserId::generate(), Channel::Email);
+    let drafts = std::slice::from_ref(&draft);
+    for number in 1..=3 {
+        let claims = match number {
+            2 => store.reclaim(draft.event_id, false).await.unwrap(),
+            _ => store.enqueue(drafts).await.unwrap(),
+        };
+        assert!(matches!(claims[0], Claim::Send(_)), "{claims:?}");
+        let told = store.attempts(draft.id).await.unwrap();
+        let lost: Vec<_> = told
+            .iter()
+            .map(|one| (one.number, one.outcome, one.ended_at))
+            .collect();
+        let wanted = (1..number).map(|number| (number, AttemptOutcome::Lost, None));
+        assert_eq!(lost, wanted.collect::<Vec<_>>());
+        // As 15 s after a crash.
+        sqlx::query("UPDATE notifications SET lease_until = 1")
+            .execute(&mut sql)
+            .await
+            .unwrap();
+    }
 }

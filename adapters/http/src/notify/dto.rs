@@ -1,7 +1,7 @@
 //! Bodies of the notification service.
 
 use core_kernel::{NotificationId, OrderId, Page, PageRequest, UserId, wire_time};
-use core_notify::{Notification, Summary};
+use core_notify::{Attempt, Notification, Summary};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -73,6 +73,40 @@ impl<'a> From<&'a Notification> for NotificationDto<'a> {
             body: &notification.body,
             provider_ref: notification.provider_ref.as_deref(),
             error_message: notification.error_message.as_deref(),
+        }
+    }
+}
+
+/// Answer to `GET /notifications/{id}/attempts`.
+#[derive(Serialize)]
+pub(super) struct Attempts<'a> {
+    data: Vec<AttemptDto<'a>>,
+}
+
+#[derive(Serialize)]
+struct AttemptDto<'a> {
+    number: u32,
+    #[serde(with = "wire_time")]
+    began_at: Timestamp,
+    #[serde(with = "wire_time::option")]
+    ended_at: Option<Timestamp>,
+    outcome: &'static str,
+    provider_ref: Option<&'a str>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> From<&'a [Attempt]> for Attempts<'a> {
+    fn from(attempts: &'a [Attempt]) -> Self {
+        let attempt = |attempt: &'a Attempt| AttemptDto {
+            number: attempt.number,
+            began_at: attempt.began_at,
+            ended_at: attempt.ended_at,
+            outcome: attempt.outcome.as_str(),
+            provider_ref: attempt.provider_ref.as_deref(),
+            reason: attempt.reason.as_deref(),
+        };
+        Self {
+            data: attempts.iter().map(attempt).collect(),
         }
     }
 }

@@ -1,7 +1,10 @@
 //! Rows of the table `notifications`, and what they mean.
 
 use core_kernel::{NotificationId, OrderId, UserId};
-use core_notify::{Channel, Claim, Content, Job, Notification, Status, StoreError, Summary};
+use core_notify::{
+    Attempt, AttemptOutcome, Channel, Claim, Content, Job, Notification, Status, StoreError,
+    Summary,
+};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 use uuid::Uuid;
@@ -86,6 +89,32 @@ impl ClaimRow {
             Some(Status::Queued) => Ok(Claim::Held(channel)),
             None => Err(broken(Uuid::nil(), "unknown status")),
         }
+    }
+}
+
+#[derive(FromRow)]
+pub(super) struct AttemptRow {
+    number: i32,
+    began_at: jiff_sqlx::Timestamp,
+    ended_at: Option<jiff_sqlx::Timestamp>,
+    outcome: String,
+    provider_ref: Option<String>,
+    reason: Option<String>,
+}
+
+impl TryFrom<AttemptRow> for Attempt {
+    type Error = StoreError;
+
+    fn try_from(row: AttemptRow) -> Result<Self, StoreError> {
+        let outcome = AttemptOutcome::from_word(&row.outcome);
+        Ok(Self {
+            number: row.number.unsigned_abs(),
+            began_at: row.began_at.to_jiff(),
+            ended_at: row.ended_at.map(jiff_sqlx::Timestamp::to_jiff),
+            outcome: outcome.ok_or_else(|| broken(Uuid::nil(), "unknown outcome"))?,
+            provider_ref: row.provider_ref,
+            reason: row.reason,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use jiff::SignedDuration;
 use sqlx::FromRow;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::paused;
@@ -31,11 +32,15 @@ const BURY: &str = "
            attempt, coalesce(first_failed_at, ?4), ?4, ?5
     FROM bus_messages WHERE id = ?1";
 
-/// The waits between looks whether a neighbour is back.
+/// The waits between looks whether a neighbour is back. Short, since what is back is to be used soon;
+/// no more than ten messages of a queue look.
 const MIN_WAIT: Duration = Duration::from_millis(500);
-const MAX_WAIT: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// How soon what another holds is looked at again.
+/// A message that waits longer makes room for others, which may fare better.
+const MAX_IN_HAND: Duration = Duration::from_secs(30);
+
+/// How soon what another holds, or what has made room for others, is looked at again.
 const HELD: Duration = Duration::from_secs(1);
 
 /// Before an event whose handler panicked is handled again, so as not to spin.
@@ -110,6 +115,7 @@ impl Worker {
         before: bool,
     ) -> Option<Outcome> {
         let mut stop = self.stop.clone();
+        let in_hand_since = Instant::now();
         let mut wait = MIN_WAIT;
         let mut again = before || message.republished;
         let mut revive = !message.republished;
@@ -133,9 +139,12 @@ impl Worker {
                 continue;
             };
             count(queue, &outcome);
-            let Outcome::Wait { reason } = outcome else {
+            let Outcome::Wait { reason } = &outcome else {
                 return Some(outcome);
             };
+            if in_hand_since.elapsed() > MAX_IN_HAND {
+                return Some(outcome);
+            }
             tracing::warn!(reason, "waiting for a neighbour");
             if paused(&mut stop, wait).await {
                 return None;
@@ -167,8 +176,7 @@ impl Worker {
                 self.retry(message, message.attempt + 1, *after, true).await
             }
             Outcome::Held => self.retry(message, message.attempt, HELD, false).await,
-            // Waited out before it comes to this; looked at again if it ever does.
-            Outcome::Wait { .. } => self.retry(message, message.attempt, MAX_WAIT, false).await,
+            Outcome::Wait { .. } => self.retry(message, message.attempt, HELD, false).await,
             Outcome::Dead {
                 class,
                 reason,
