@@ -418,16 +418,13 @@ impl Notifier {
                 .map(|error| storable(&error.to_string())),
         };
         let paused = learn(lane, job, &answer, ended_at);
-        let error = match answer {
-            Ok(_) => {
-                self.store.mark_sent(job, &attempt).await;
-                tracing::info!(event_id = %event.id,
-                    order_id = event.order_id().map(tracing::field::display),
-                    notification_id = %id, channel, provider_ref = attempt.provider_ref,
-                    "notification sent");
-                return Ok(Sent::Yes);
-            }
-            Err(error) => error,
+        let Err(error) = answer else {
+            self.store.mark_sent(job, &attempt).await;
+            tracing::info!(event_id = %event.id,
+                order_id = event.order_id().map(tracing::field::display),
+                notification_id = %id, channel, provider_ref = attempt.provider_ref,
+                "notification sent");
+            return Ok(Sent::Yes);
         };
         tracing::warn!(event_id = %event.id,
             order_id = event.order_id().map(tracing::field::display),
