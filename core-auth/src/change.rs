@@ -41,13 +41,13 @@ pub struct AuditEntry {
     pub user_id: UserId,
     /// What was done: `created`, `profile_changed`, `role_changed`, `deactivated`, `activated`,
     /// `password_changed`, `sessions_ended`, `password_reset_requested`, `password_reset`,
-    /// `email_verification_requested`, `email_verified`.
+    /// `email_verification_requested`, `email_verified`, `purged`.
     pub action: String,
     /// What it was before, if a word tells.
     pub from: Option<String>,
     /// What it was afterwards, if a word tells.
     pub to: Option<String>,
-    /// Who: a user's id, or `cli:<name>`.
+    /// Who: a user's id, `cli:<name>`, or `retention`.
     pub actor_id: String,
     /// The role in which they did it.
     pub actor_role: String,

@@ -9,6 +9,7 @@ mod keys;
 mod one_time;
 mod password;
 mod ports;
+mod retention;
 mod revocation;
 mod session;
 #[cfg(feature = "testing")]
@@ -32,6 +33,7 @@ pub use ports::{
 };
 #[cfg(feature = "testing")]
 pub use ports::{MockOneTimeStore, MockPasswordHasher, MockSessionStore, MockUserStore};
+pub use retention::{Purged, PurgedError, PurgedUsers, UserPurge, UserRetention};
 pub use revocation::{OVERLAP, Revocations, Revoked, Standing};
 pub use session::{
     AccessState, NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash,

@@ -73,6 +73,11 @@ id!(
     now_v7
 );
 id!(
+    /// One batch of notifications in cold storage (UUID v7).
+    ArchiveId,
+    now_v7
+);
+id!(
     /// One login with all tokens that came of it (UUID v7).
     SessionId,
     now_v7

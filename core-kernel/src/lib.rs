@@ -13,6 +13,9 @@ mod limit;
 mod money;
 mod outbox;
 mod page;
+mod retention;
+#[cfg(feature = "testing")]
+pub mod retention_contract;
 mod text;
 
 mod trace;
@@ -24,7 +27,7 @@ pub use clock::{Clock, SystemClock};
 pub use error::{BoxError, chain};
 pub use event::Envelope;
 pub use fault::{At, Fault, Faults, Violation};
-pub use id::{EventId, NotificationId, OrderId, SessionId, TokenId, UserId};
+pub use id::{ArchiveId, EventId, NotificationId, OrderId, SessionId, TokenId, UserId};
 pub use limit::{Decision, Limit, LimitKey, RateLimiter};
 pub use money::{Currency, Money, MoneyError};
 pub use outbox::{
@@ -32,6 +35,10 @@ pub use outbox::{
     Wake,
 };
 pub use page::{Page, PageRequest};
+pub use retention::{
+    Outcome, Progress, Retained, RetentionError, RetentionLog, RetentionRun, RetentionRuns, RunBy,
+    Tally, Turn, days_before, years_before,
+};
 
 pub use text::Text;
 pub use trace::{RequestContext, TraceContext};

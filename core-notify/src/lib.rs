@@ -13,6 +13,7 @@ mod message;
 mod notification;
 mod ports;
 mod queue;
+mod retention;
 mod retry;
 mod template;
 #[cfg(feature = "testing")]
@@ -41,5 +42,11 @@ pub use ports::{
     MockTokenReader,
 };
 pub use queue::{ORDER_EVENTS, USER_EVENTS, WORK_QUEUES, WorkQueue};
+#[cfg(feature = "testing")]
+pub use retention::MockPurgedUsers;
+pub use retention::{
+    Archive, ArchiveError, Batch, Manifest, NotificationRetention, NotificationRetirement, PURGED,
+    PurgedPage, PurgedUsers, Record, Retired, Seal,
+};
 pub use retry::{DELAYS, delay_after};
 pub use template::{Facts, Links, RenderError, Rendered, Templates};

@@ -8,6 +8,7 @@ mod event;
 mod line;
 mod order;
 mod ports;
+mod retention;
 mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -19,4 +20,5 @@ pub use order::{Actor, Change, HistoryEntry, NewOrder, Order, Placed};
 #[cfg(feature = "testing")]
 pub use ports::MockOrderStore;
 pub use ports::{OrderFilter, OrderSort, OrderStore, OrderSummary, SortField, StoreError};
+pub use retention::{OrderAges, OrderRetention};
 pub use state::{OrderState, OrderStatus, TransitionError};

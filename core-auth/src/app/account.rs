@@ -189,7 +189,7 @@ impl Auth {
         Ok(self.accounts.users.list(filter, page).await?)
     }
 
-    /// One page of what was done with an account, for admins.
+    /// One page of what was done with an account, for admins; also when it was purged since.
     ///
     /// # Errors
     /// `Forbidden`, `NotFound`, or what failed.
@@ -200,9 +200,11 @@ impl Auth {
         page: PageRequest,
     ) -> Result<Page<AuditEntry>, ChangeError> {
         Self::may_administer(caller)?;
-        let user = self.accounts.users.find(id).await?;
-        user.ok_or(ChangeError::NotFound)?;
-        Ok(self.accounts.users.audit(id, page).await?)
+        let audit = self.accounts.users.audit(id, page).await?;
+        if audit.total == 0 && self.accounts.users.find(id).await?.is_none() {
+            return Err(ChangeError::NotFound);
+        }
+        Ok(audit)
     }
 
     /// Whether a caller is an admin.

@@ -2,6 +2,7 @@
 
 pub mod contract;
 mod one_time;
+pub mod retention;
 
 use std::sync::Arc;
 

@@ -1,7 +1,9 @@
 //! For tests of this core, of its adapters, and of adapters that others write.
 
+pub mod archive;
 pub mod bus;
 pub mod contract;
+pub mod retention;
 
 use core_kernel::{Clock, EventId, NotificationId, OrderId, SystemClock, TokenId, UserId};
 use serde_json::{Value, json};

@@ -1,6 +1,7 @@
 //! For tests of this core, of its adapters, and of adapters that others write.
 
 pub mod contract;
+pub mod retention;
 
 use core_kernel::{
     Caller, Clock, Currency, EventId, OrderId, RequestContext, SystemClock, Text, UserId, Violation,
