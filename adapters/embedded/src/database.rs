@@ -1,6 +1,6 @@
 //! The file, or the memory, that everything is in.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::notifications::SqliteNotificationStore;
 use crate::one_time::SqliteOneTimeStore;
 use crate::orders::SqliteOrderStore;
 use crate::outbox::SqliteOutbox;
+use crate::retention::SqliteRetentionLog;
 use crate::sessions::SqliteSessionStore;
 use crate::users::SqliteUserStore;
 
@@ -57,6 +58,9 @@ pub struct Database {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) relaying: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) retiring: Arc<tokio::sync::Mutex<()>>,
+    /// Locked by the process that runs retention; none where no other process can come.
+    pub(crate) turn_file: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Database {
@@ -84,7 +88,12 @@ impl Database {
             .await
             .map_err(OpenError::Unusable)?;
         let readers = pool(READERS).connect_lazy_with(options.read_only(true));
-        Self::migrated(writer, readers).await
+        let mut turn_file = file.as_os_str().to_owned();
+        turn_file.push("-retention");
+        Ok(Self {
+            turn_file: Some(turn_file.into()),
+            ..Self::migrated(writer, readers).await?
+        })
     }
 
     /// A fresh database in memory, gone with its last clone. It has one connection, since SQLite's
@@ -113,6 +122,8 @@ impl Database {
                     clock: Arc::new(SystemClock),
                     traffic: Arc::new(traffic),
                     relaying: Arc::default(),
+                    retiring: Arc::default(),
+                    turn_file: None,
                 })
             }
             Err(MigrateError::VersionMissing(_)) => Err(OpenError::Newer),
@@ -155,6 +166,13 @@ impl Database {
     #[must_use]
     pub fn notifications(&self) -> SqliteNotificationStore {
         SqliteNotificationStore(self.clone())
+    }
+
+    /// The runs of retention over this service's part: `auth`, `orders` or `notify`.
+    #[must_use]
+    pub fn retention_log(&self, service: &'static str) -> SqliteRetentionLog {
+        let database = self.clone();
+        SqliteRetentionLog { database, service }
     }
 
     /// The event bus.

@@ -239,7 +239,7 @@ pub(crate) fn bind_audit<'q>(
 /// Accounts in the table `users` (PRD §9.1).
 #[derive(Clone, Debug)]
 pub struct PgUserStore {
-    pool: PgPool,
+    pub(crate) pool: PgPool,
 }
 
 impl PgUserStore {

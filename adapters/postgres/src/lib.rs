@@ -11,13 +11,15 @@ mod one_time;
 mod orders;
 mod outbox;
 mod pool;
+mod retention;
 mod sessions;
 
 pub use auth::PgUserStore;
-pub use migrate::{MigrateError, Schema, migrate};
+pub use migrate::{MigrateError, Schema, migrate, schemas};
 pub use notify::PgNotificationStore;
 pub use one_time::PgOneTimeStore;
 pub use orders::PgOrderStore;
 pub use outbox::PgOutbox;
 pub use pool::{UrlError, check_url, ping, pool};
+pub use retention::PgRetentionLog;
 pub use sessions::PgSessionStore;

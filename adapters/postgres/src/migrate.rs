@@ -6,6 +6,8 @@ use std::time::Duration;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPool;
 
+use crate::pool::within;
+
 /// Far longer than a script takes, or the wait for another replica that runs it.
 const TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -40,22 +42,35 @@ impl MigrateError {
 }
 
 impl Schema {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auth, Self::Orders, Self::Notify];
+
+    /// The service whose tables they are, by its name at the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Orders => "orders",
+            Self::Notify => "notify",
+        }
+    }
+
+    /// The table in which is kept what was applied.
+    fn table(self) -> &'static str {
+        match self {
+            Self::Auth => "shopflow_auth_migrations",
+            Self::Orders => "shopflow_orders_migrations",
+            Self::Notify => "shopflow_notify_migrations",
+        }
+    }
+
     fn migrator(self) -> Migrator {
-        let (mut migrator, table) = match self {
-            Self::Auth => (
-                sqlx::migrate!("./migrations/auth"),
-                "shopflow_auth_migrations",
-            ),
-            Self::Orders => (
-                sqlx::migrate!("./migrations/orders"),
-                "shopflow_orders_migrations",
-            ),
-            Self::Notify => (
-                sqlx::migrate!("./migrations/notify"),
-                "shopflow_notify_migrations",
-            ),
+        let mut migrator = match self {
+            Self::Auth => sqlx::migrate!("./migrations/auth"),
+            Self::Orders => sqlx::migrate!("./migrations/orders"),
+            Self::Notify => sqlx::migrate!("./migrations/notify"),
         };
-        migrator.dangerous_set_table_name(table);
+        migrator.dangerous_set_table_name(self.table());
         // A replica of the version before must still start while a deployment is rolled back.
         migrator.set_ignore_missing(true);
         migrator
@@ -71,4 +86,19 @@ pub async fn migrate(pool: &PgPool, schema: Schema) -> Result<(), MigrateError> 
         Ok(done) => done.map_err(MigrateError),
         Err(late) => Err(MigrateError(sqlx::Error::Io(late.into()).into())),
     }
+}
+
+/// Whose tables a database has.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn schemas(pool: &PgPool) -> Result<Vec<Schema>, sqlx::Error> {
+    let mut found = Vec::new();
+    for schema in Schema::ALL {
+        let there = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(schema.table());
+        if within(there.fetch_one(pool)).await? {
+            found.push(schema);
+        }
+    }
+    Ok(found)
 }

@@ -152,7 +152,7 @@ const RECORD_AGAIN: Duration = Duration::from_millis(200);
 /// Notifications in the table `notifications` (PRD §9.3).
 #[derive(Clone, Debug)]
 pub struct PgNotificationStore {
-    pool: PgPool,
+    pub(crate) pool: PgPool,
 }
 
 impl PgNotificationStore {

@@ -66,7 +66,7 @@ const COMMIT: &str = "
 /// Orders in the tables `orders`, `order_history` and `order_outbox` (PRD §9.2).
 #[derive(Clone, Debug)]
 pub struct PgOrderStore {
-    pool: PgPool,
+    pub(crate) pool: PgPool,
 }
 
 impl PgOrderStore {

@@ -16,10 +16,11 @@ const SECRET: &str = "jwt-secret";
 const LOCK: &str = "lock";
 
 /// Everything that it may hold. Nothing else is ever deleted.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     DATABASE,
     "shopflow.db-wal",
     "shopflow.db-shm",
+    "shopflow.db-retention",
     SECRET,
     "dev.json",
     "dev.json.new",

@@ -9,6 +9,7 @@
 mod bus;
 mod embedded;
 mod inbox;
+mod retention;
 
 use shopflow_embedded::Database;
 
@@ -53,6 +54,48 @@ macro_rules! suites {
             }
 
             core_notify::notification_store_contract!(fixture);
+        }
+
+        mod letting_go {
+            use std::sync::Arc;
+
+            async fn log() -> core_kernel::retention_contract::Fixture {
+                let database = $open().await;
+                [(); 2].map(|()| Arc::new(database.retention_log("auth")) as _)
+            }
+
+            core_kernel::retention_log_contract!(log);
+
+            async fn users() -> core_auth::testing::retention::Fixture {
+                let database = $open().await;
+                core_auth::testing::retention::Fixture {
+                    purge: Arc::new(database.users()),
+                    users: Arc::new(database.users()),
+                    sessions: Arc::new(database.sessions()),
+                }
+            }
+
+            core_auth::user_purge_contract!(users);
+
+            async fn orders() -> core_orders::testing::retention::Fixture {
+                let database = $open().await;
+                core_orders::testing::retention::Fixture {
+                    ages: Arc::new(database.orders()),
+                    store: Arc::new(database.orders()),
+                }
+            }
+
+            core_orders::order_ages_contract!(orders);
+
+            async fn notifications() -> core_notify::testing::retention::Fixture {
+                let database = $open().await;
+                core_notify::testing::retention::Fixture {
+                    retirement: Arc::new(database.notifications()),
+                    store: Arc::new(database.notifications()),
+                }
+            }
+
+            core_notify::notification_retirement_contract!(notifications);
         }
     };
 }

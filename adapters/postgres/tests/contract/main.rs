@@ -7,12 +7,13 @@
 
 mod attempts;
 mod postgres;
+mod retention;
 
 use std::sync::Arc;
 
 use shopflow_postgres::{
-    PgNotificationStore, PgOneTimeStore, PgOrderStore, PgOutbox, PgSessionStore, PgUserStore,
-    Schema, migrate, pool,
+    PgNotificationStore, PgOneTimeStore, PgOrderStore, PgOutbox, PgRetentionLog, PgSessionStore,
+    PgUserStore, Schema, migrate, pool,
 };
 use sqlx::PgPool;
 
@@ -62,4 +63,46 @@ mod notify {
     }
 
     core_notify::notification_store_contract!(fixture);
+}
+
+mod letting_go {
+    use super::*;
+
+    async fn log() -> core_kernel::retention_contract::Fixture {
+        let pool = database(Schema::Auth).await;
+        [(); 2].map(|()| Arc::new(PgRetentionLog::new(pool.clone(), Schema::Auth)) as _)
+    }
+
+    core_kernel::retention_log_contract!(log);
+
+    async fn users() -> core_auth::testing::retention::Fixture {
+        let pool = database(Schema::Auth).await;
+        core_auth::testing::retention::Fixture {
+            purge: Arc::new(PgUserStore::new(pool.clone())),
+            users: Arc::new(PgUserStore::new(pool.clone())),
+            sessions: Arc::new(PgSessionStore::new(pool)),
+        }
+    }
+
+    core_auth::user_purge_contract!(users);
+
+    async fn orders() -> core_orders::testing::retention::Fixture {
+        let pool = database(Schema::Orders).await;
+        core_orders::testing::retention::Fixture {
+            ages: Arc::new(PgOrderStore::new(pool.clone())),
+            store: Arc::new(PgOrderStore::new(pool)),
+        }
+    }
+
+    core_orders::order_ages_contract!(orders);
+
+    async fn notifications() -> core_notify::testing::retention::Fixture {
+        let pool = database(Schema::Notify).await;
+        core_notify::testing::retention::Fixture {
+            retirement: Arc::new(PgNotificationStore::new(pool.clone())),
+            store: Arc::new(PgNotificationStore::new(pool)),
+        }
+    }
+
+    core_notify::notification_retirement_contract!(notifications);
 }

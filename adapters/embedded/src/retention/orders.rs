@@ -1,0 +1,20 @@
+//! Counting orders by age.
+
+use async_trait::async_trait;
+use core_orders::{OrderAges, StoreError};
+use jiff::Timestamp;
+
+use crate::error::order_error;
+use crate::orders::SqliteOrderStore;
+use crate::value::Micros;
+
+const PLACED_BEFORE: &str = "SELECT count(*) FROM orders WHERE created_at < ?1";
+
+#[async_trait]
+impl OrderAges for SqliteOrderStore {
+    async fn placed_before(&self, at: Timestamp) -> Result<u64, StoreError> {
+        let count = sqlx::query_scalar(PLACED_BEFORE).bind(Micros(at));
+        let count: i64 = count.fetch_one(self.0.read()).await.map_err(order_error)?;
+        Ok(count.unsigned_abs())
+    }
+}
