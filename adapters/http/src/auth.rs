@@ -3,6 +3,7 @@
 mod dto;
 mod limit;
 mod mailbox;
+mod purged;
 mod users;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use core_auth::{
     Auth, Email, Identity, LoginError, ProfileError, RefreshError, RegisterError, StoreError,
     TooManyFailures, ValidateError,
 };
-use core_auth::{HashError, Password};
+use core_auth::{HashError, Password, PurgedUsers};
 use core_kernel::{RateLimiter, UserId};
 use http::{Method, StatusCode};
 
@@ -30,6 +31,7 @@ use dto::{Profile, Registered, Tokens, Validated};
 pub struct AuthApi {
     auth: Auth,
     limiter: Limiter,
+    purged: Option<PurgedUsers>,
 }
 
 #[async_trait]
@@ -52,6 +54,7 @@ impl Api for AuthApi {
             (&Method::GET, ["auth", "one-time-tokens", id]) => {
                 self.one_time_token(request, id).await
             }
+            (&Method::GET, ["auth", "purged-users"]) => self.purged(request).await,
             (&Method::GET, ["auth", "users"]) => self.users(request).await,
             (&Method::GET, ["auth", "users", id]) => self.profile(request, id).await,
             (&Method::PATCH, ["auth", "users", id]) => self.update(request, id).await,
@@ -82,6 +85,8 @@ impl Api for AuthApi {
             ["auth", "one-time-tokens", _] => {
                 Route::internal("/auth/one-time-tokens/{id}", "GET, HEAD")
             }
+            // For our own services.
+            ["auth", "purged-users"] => Route::internal("/auth/purged-users", "GET, HEAD"),
             ["auth", "users"] => Route::public("/auth/users", "GET, HEAD"),
             ["auth", "users", _] => Route::public("/auth/users/{id}", "GET, HEAD, PATCH, DELETE"),
             ["auth", "users", _, "password"] => Route::public("/auth/users/{id}/password", "POST"),
@@ -95,8 +100,11 @@ impl AuthApi {
     /// The service on these use cases.
     #[must_use]
     pub fn new(auth: Auth) -> Self {
-        let limiter = None;
-        Self { auth, limiter }
+        Self {
+            auth,
+            limiter: None,
+            purged: None,
+        }
     }
 
     /// The same, with a limit on the requests of one address.

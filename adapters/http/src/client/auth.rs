@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use core_kernel::{
     BoxError, Caller, RequestContext, Role, TokenId, TokenVerifier, UserId, VerifyError,
 };
-use core_notify::{Contact, ContactReader, ReadError, TokenReader};
+use core_notify::{Contact, ContactReader, PurgedPage, PurgedUsers, ReadError, TokenReader};
 use http::{Method, StatusCode};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -103,5 +103,30 @@ impl TokenReader for AuthClient {
         let path = format!("/auth/one-time-tokens/{id}");
         let told: Told = self.0.read("the one-time token", &path, context).await?;
         Ok(told.token.into())
+    }
+}
+
+#[derive(Deserialize)]
+struct PurgedAnswer {
+    data: Vec<PurgedUser>,
+    next_after: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct PurgedUser {
+    user_id: UserId,
+}
+
+#[async_trait]
+impl PurgedUsers for AuthClient {
+    /// `GET /auth/purged-users` with our own token.
+    async fn purged(&self, after: i64, limit: u32) -> Result<PurgedPage, ReadError> {
+        let path = format!("/auth/purged-users?after={after}&limit={limit}");
+        let context = RequestContext::generate();
+        let answer: PurgedAnswer = self.0.read("the auth service", &path, &context).await?;
+        Ok(PurgedPage {
+            users: answer.data.into_iter().map(|one| one.user_id).collect(),
+            next: answer.next_after,
+        })
     }
 }
