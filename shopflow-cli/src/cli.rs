@@ -4,7 +4,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use std::path::PathBuf;
 
-use crate::config::{AuthArgs, DatabaseArgs, DevArgs, KeyArgs, NotifyArgs, OrdersArgs};
+use crate::config::{
+    AuthArgs, DatabaseArgs, DevArgs, KeyArgs, NotifyArgs, OrdersArgs, RetentionArgs,
+};
 
 /// The order backend: accounts, orders, notifications.
 ///
@@ -32,6 +34,9 @@ pub(crate) enum Command {
     /// Look after users
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Let go of what need not be kept
+    #[command(subcommand)]
+    Retention(RetentionCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -114,6 +119,60 @@ pub(crate) struct CreateAdminArgs {
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]
     pub(crate) scrypt: crate::config::ScryptArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RetentionCommand {
+    /// Purge users deactivated for 90 days, archive notifications older than a year
+    ///
+    /// Works on all services' tables that the database has. Orders are only counted.
+    #[command(
+        after_help = "Example:\n  DATABASE_URL=postgres://shopflow@localhost/notify RETENTION_ARCHIVE_URL=s3://shop-archive shopflow retention run --dry-run"
+    )]
+    Run(Box<RetentionRunArgs>),
+    /// List the runs there were, newest first
+    List(RetentionListArgs),
+}
+
+/// How a listing looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetentionRunArgs {
+    /// Tell what would be done, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+    /// Folder of shopflow dev, in place of DATABASE_URL; archives go to its folder archive
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) retention: RetentionArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetentionListArgs {
+    /// How many of each service at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// For people or for programs
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+    /// Folder of shopflow dev, in place of DATABASE_URL
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
 }
 
 #[cfg(test)]

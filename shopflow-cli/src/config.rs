@@ -7,12 +7,16 @@ mod dev;
 mod limits;
 mod problems;
 mod read;
+mod retention;
 mod services;
 
-pub(crate) use args::{AuthArgs, DatabaseArgs, KeyArgs, NotifyArgs, OrdersArgs, ScryptArgs};
+pub(crate) use args::{
+    AuthArgs, DatabaseArgs, KeyArgs, NotifyArgs, OrdersArgs, RetentionArgs, ScryptArgs,
+};
 pub(crate) use dev::{DevArgs, DevConfig};
 pub(crate) use problems::Problems;
 pub(crate) use read::{Secret, admin_password, read_secret};
+pub(crate) use retention::{AuthPeer, RetentionConfig};
 pub(crate) use services::{
     AuthConfig, DatabaseConfig, HttpConfig, KeyConfig, LogConfig, LogFormat, NotifyConfig,
     OrdersConfig, PolicyConfig,

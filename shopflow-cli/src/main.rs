@@ -67,5 +67,6 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Migrate(args) => admin::migrate::run(&args),
         Command::Token(command) => admin::token::run(&command),
         Command::Users(command) => admin::users::run(&command),
+        Command::Retention(command) => admin::retention::run(&command),
     }
 }

@@ -6,6 +6,7 @@ mod database;
 pub(crate) mod notify;
 pub(crate) mod orders;
 pub(crate) mod relay;
+pub(crate) mod retention;
 pub(crate) mod revocations;
 mod secret_file;
 

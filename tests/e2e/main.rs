@@ -28,6 +28,7 @@ mod operations;
 mod orders;
 mod origins;
 mod outages;
+mod retention;
 mod sessions;
 mod walk;
 mod wire;

@@ -125,7 +125,7 @@ fn password() -> Result<Password, Failure> {
     clippy::disallowed_methods,
     reason = "the name of the person is not a setting"
 )]
-fn actor() -> String {
+pub(super) fn actor() -> String {
     let name = std::env::var("USER").unwrap_or_default();
     let name: String = name.chars().take(100).collect();
     format!("cli:{name}")

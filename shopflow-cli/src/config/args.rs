@@ -38,6 +38,7 @@ settings! {
         bind_address = "BIND_ADDRESS", "Address to listen on [default: 0.0.0.0]";
         shutdown_grace_seconds = "SHUTDOWN_GRACE_SECONDS", "How long a stop may take [default: 30]";
         migrate_on_start = "MIGRATE_ON_START", "Bring the database up to date first: true or false [default: true]";
+        retention_every_hours = "RETENTION_EVERY_HOURS", "Run retention every so many hours; 0 for never [default: 0]";
     } with { log: LogArgs, database: DatabaseArgs, edge: EdgeArgs, }
 }
 
@@ -130,6 +131,22 @@ settings! {
 }
 
 settings! {
+    /// Where notifications go that are older than a year.
+    ArchiveArgs {
+        retention_archive_url = "RETENTION_ARCHIVE_URL", "Cold storage, as file:///var/archive or s3://bucket/prefix; for S3 also the standard AWS_* variables";
+    }
+}
+
+settings! {
+    /// What retention needs beside a database.
+    RetentionArgs {
+        auth_service_url = "AUTH_SERVICE_URL", "Base URL of the auth service, which tells who was purged; for the notification database";
+        auth_service_token = "AUTH_SERVICE_TOKEN", "Service token to show it";
+        auth_service_token_file = "AUTH_SERVICE_TOKEN_FILE", "File with AUTH_SERVICE_TOKEN in it";
+    } with { archive: ArchiveArgs, }
+}
+
+settings! {
     /// The notification service.
     NotifyArgs {
         order_service_url = "ORDER_SERVICE_URL", "Base URL of the order service, as http://orders:3002";
@@ -144,5 +161,5 @@ settings! {
         twilio_api_base_url = "TWILIO_API_BASE_URL", "Where Twilio is [default: Twilio's own address]";
         ambiguous_email = "AMBIGUOUS_EMAIL", "What is done with a mail whose answer was lost: retry, or park it as a dead letter [default: retry]";
         ambiguous_sms = "AMBIGUOUS_SMS", "What is done with a text whose answer was lost: retry, or park it as a dead letter [default: retry]";
-    } with { links: LinkArgs, peers: PeerArgs, http: HttpArgs, }
+    } with { links: LinkArgs, peers: PeerArgs, http: HttpArgs, archive: ArchiveArgs, }
 }

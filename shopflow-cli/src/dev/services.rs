@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use core_auth::{Accounts, Keyring, Keys, Mailbox, UserRole, UserStore};
+use core_auth::{Accounts, Keyring, Keys, Mailbox, PurgedUsers, UserRole, UserStore};
 use core_kernel::SystemClock;
 use core_notify::{FaultScript, Links, Notifications, Notifier, Templates};
 use core_orders::Orders;
@@ -166,7 +166,8 @@ impl Services {
         };
         let keys = Keys::new(self.keys()?);
         let auth = auth::auth(lifecycle, accounts, sessions, mailbox, keys, self.policy);
-        Ok(auth::limited(auth, self.policy.rate_limit))
+        let purged = PurgedUsers(Arc::new(self.database.users()));
+        Ok(auth::limited(auth, self.policy.rate_limit).with_purged(purged))
     }
 
     fn orders(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<OrdersApi> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use core_auth::{
-    Accounts, Auth, AuthSettings, Keys, Mailbox, PasswordCrypto, Revocations, ScryptParams,
-    SessionStore, UserStore,
+    Accounts, Auth, AuthSettings, Keys, Mailbox, PasswordCrypto, PurgedUsers, Revocations,
+    ScryptParams, SessionStore, UserRetention, UserStore,
 };
 use core_kernel::{Limit, SystemClock, chain};
 use shopflow_amqp::AmqpPublisher;
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::database::Database;
 use super::relay::{Relay, RelayWake};
-use super::{lifecycle, listen, revocations, secret_file, serve, start};
+use super::{lifecycle, listen, retention, revocations, secret_file, serve, start};
 use crate::config::{AuthConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
 
@@ -66,7 +66,10 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
         None => tracing::warn!("RABBITMQ_URL is not set: mails with one-time tokens wait"),
     }
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
-    let api = limited(auth, config.policy.rate_limit);
+    let users = Arc::new(PgUserStore::new(database.pool.clone()));
+    let data = Arc::new(UserRetention(users.clone()));
+    retention::schedule(&mut lifecycle, &database, Schema::Auth, data, &config.http);
+    let api = limited(auth, config.policy.rate_limit).with_purged(PurgedUsers(users));
     serve((lifecycle, signals), listener, api, ops, &config.http).await
 }
 

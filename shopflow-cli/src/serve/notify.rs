@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use core_kernel::SystemClock;
-use core_notify::{Lane, Lanes, Notifications, Notifier, Templates};
+use core_notify::{Lane, Lanes, NotificationRetention, Notifications, Notifier, Templates};
 use shopflow_amqp::{Consumer, ConsumerStatus};
 use shopflow_http::{AuthClient, HttpClient, NotifyApi, OrdersClient, Readiness};
 use shopflow_postgres::{PgNotificationStore, Schema};
@@ -14,7 +14,7 @@ use shopflow_ses::SesSender;
 use shopflow_twilio::TwilioSender;
 
 use super::database::Database;
-use super::{lifecycle, listen, secret_file, serve, start};
+use super::{lifecycle, listen, retention, secret_file, serve, start};
 use crate::config::NotifyConfig;
 use crate::lifecycle::Lifecycle;
 
@@ -63,7 +63,6 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
     let sms = TwilioSender::new(client, &config.twilio_url, &config.twilio)
         .context("TWILIO_AUTH_TOKEN")?;
 
-    let store = Arc::new(PgNotificationStore::new(database.pool));
     let [email_lane, sms_lane] = config.ambiguous.map(|ambiguous| Lane {
         ambiguous,
         ..Lane::default()
@@ -74,6 +73,21 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
         ..Lanes::default()
     });
     tell_breakers(&mut lifecycle, lanes.clone());
+    let store = Arc::new(PgNotificationStore::new(database.pool.clone()));
+    let archive = retention::archive(config.archive.as_ref())?;
+    let data = Arc::new(NotificationRetention {
+        store: store.clone(),
+        archive,
+        purged: Some(Arc::new(auth.clone())),
+        batch: NotificationRetention::BATCH,
+    });
+    retention::schedule(
+        &mut lifecycle,
+        &database,
+        Schema::Notify,
+        data,
+        &config.http,
+    );
     let notifier = Notifier {
         orders: Arc::new(orders),
         contacts: Arc::new(auth.clone()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use async_trait::async_trait;
 use core_kernel::{Limit, SystemClock};
-use core_orders::Orders;
+use core_orders::{OrderRetention, Orders};
 use shopflow_amqp::AmqpPublisher;
 use shopflow_http::{AuthClient, HttpClient, OrdersApi, Readiness};
 use shopflow_limits::MemoryLimiter;
@@ -13,7 +13,7 @@ use shopflow_postgres::{PgOrderStore, PgOutbox, Schema};
 
 use super::database::Database;
 use super::relay::{Relay, RelayWake};
-use super::{lifecycle, listen, secret_file, serve, start};
+use super::{lifecycle, listen, retention, secret_file, serve, start};
 use crate::config::OrdersConfig;
 
 struct Needs {
@@ -67,7 +67,15 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
         publisher.close().await;
     });
 
-    let store = Arc::new(PgOrderStore::new(database.pool));
+    let store = Arc::new(PgOrderStore::new(database.pool.clone()));
+    let data = Arc::new(OrderRetention(store.clone()));
+    retention::schedule(
+        &mut lifecycle,
+        &database,
+        Schema::Orders,
+        data,
+        &config.http,
+    );
     let orders = Orders::new(store, Arc::new(wake), Arc::new(SystemClock));
     let api = api(orders, verifier, config.rate_limit);
     serve((lifecycle, signals), listener, api, ops, &config.http).await

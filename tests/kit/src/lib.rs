@@ -1,5 +1,5 @@
 //! What the tests of ShopFlow, and of programs built on it, need around them: real PostgreSQL and
-//! RabbitMQ servers, a TCP proxy for outages, stand-ins for Amazon SES and Twilio, a way to run
+//! RabbitMQ servers, a TCP proxy for outages, stand-ins for Amazon SES, S3 and Twilio, a way to run
 //! and call programs, and ShopFlow itself, on those servers or embedded in one process.
 //!
 //! Helpers panic with a clear message instead of returning errors, unless a test may want to see
