@@ -6,10 +6,12 @@ pub mod contract;
 pub mod retention;
 
 use core_kernel::{Clock, EventId, NotificationId, OrderId, SystemClock, TokenId, UserId};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::message::{Contact, OrderDetails};
 use crate::notification::{Channel, Content, Draft};
+use crate::ports::{Attempt, AttemptOutcome, Job, NotificationStore};
 use crate::template::Links;
 
 /// `OrderCreated` as the PRD shows it (§5.1), with an id of its own.
@@ -134,4 +136,34 @@ pub fn draft(event: EventId, user: UserId, channel: Channel) -> Draft {
         },
         created_at: SystemClock.now(),
     }
+}
+
+/// Records that a mail was sent at its first attempt.
+pub async fn mark_sent(
+    store: &dyn NotificationStore,
+    id: NotificationId,
+    provider_ref: &str,
+    at: Timestamp,
+) {
+    let job = Job {
+        id,
+        channel: Channel::Email,
+        recipient: String::new(),
+        content: Content {
+            subject: None,
+            body: String::new(),
+            plain: None,
+        },
+        claim: 1,
+        maybe_sent: false,
+    };
+    let attempt = Attempt {
+        number: job.claim,
+        began_at: at,
+        ended_at: Some(at),
+        outcome: AttemptOutcome::Sent,
+        provider_ref: Some(provider_ref.to_owned()),
+        reason: None,
+    };
+    store.mark_sent(&job, &attempt).await;
 }

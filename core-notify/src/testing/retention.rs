@@ -7,7 +7,7 @@ use std::sync::Arc;
 use core_kernel::{ArchiveId, Clock, EventId, NotificationId, SystemClock, UserId};
 use jiff::{SignedDuration, Timestamp};
 
-use super::draft;
+use super::{draft, mark_sent};
 use crate::notification::{Channel, Status};
 use crate::ports::{Claim, Job, NotificationStore};
 use crate::retention::{Batch, Manifest, NotificationRetirement, PURGED, Record, Retired};
@@ -62,7 +62,7 @@ impl Fixture {
 
     async fn sent(&self, user: UserId, created_at: Timestamp) -> NotificationId {
         let job = self.claimed(user, created_at).await;
-        self.store.mark_sent(job.id, "ref-1", created_at).await;
+        mark_sent(&*self.store, job.id, "ref-1", created_at).await;
         job.id
     }
 
@@ -143,7 +143,7 @@ pub async fn what_still_waits_to_be_sent_is_in_no_batch(fixture: Fixture) {
     let job = fixture.claimed(UserId::generate(), at).await;
     assert_eq!(fixture.retirement.due(later).await.expect("a count"), 0);
     assert_eq!(fixture.plan(later, 10).await, None);
-    let failed = fixture.store.mark_failed(&job, "refused").await;
+    let failed = fixture.store.mark_failed(&job, None, "refused").await;
     failed.expect("an answer");
     assert_eq!(fixture.retirement.due(later).await.expect("a count"), 1);
     let batch = fixture.plan(later, 10).await.expect("a batch");
@@ -172,7 +172,7 @@ pub async fn a_record_has_every_column(fixture: Fixture) {
     };
     let claims = fixture.store.enqueue(std::slice::from_ref(&draft)).await;
     claims.expect("an answer");
-    fixture.store.mark_sent(draft.id, "ref-1", at).await;
+    mark_sent(&*fixture.store, draft.id, "ref-1", at).await;
     let later = at + SignedDuration::from_secs(1);
     let batch = fixture.plan(later, 1).await.expect("a batch");
     let record = fixture.records(batch).await.remove(0);
@@ -214,7 +214,7 @@ pub async fn a_row_that_changed_keeps_the_whole_batch(fixture: Fixture) {
     let (ids, last) = fixture.many(3).await;
     let batch = fixture.plan(last, 2).await.expect("a batch");
     let stale = fixture.records(batch).await;
-    fixture.store.mark_sent(ids[0], "ref-2", last).await;
+    mark_sent(&*fixture.store, ids[0], "ref-2", last).await;
     assert_eq!(fixture.retire(batch, &stale).await, Retired::Changed);
     assert!(fixture.is_there(ids[0]).await && fixture.is_there(ids[1]).await);
     let fresh = fixture.records(batch).await;
@@ -288,7 +288,7 @@ pub async fn masking_leaves_alone_what_is_being_sent(fixture: Fixture) {
     let job = fixture.claimed(gone, at).await;
     let masked = fixture.retirement.mask(&[gone], at).await;
     assert_eq!(masked.expect("a count"), 0);
-    fixture.store.mark_sent(job.id, "ref-1", at).await;
+    mark_sent(&*fixture.store, job.id, "ref-1", at).await;
     let masked = fixture.retirement.mask(&[gone], at).await;
     assert_eq!(masked.expect("a count"), 1);
 }
@@ -297,7 +297,7 @@ pub async fn masking_leaves_alone_what_is_being_sent(fixture: Fixture) {
 pub async fn what_waited_for_a_purged_user_has_failed(fixture: Fixture) {
     let (at, gone) = (SystemClock.now(), UserId::generate());
     let job = fixture.claimed(gone, at).await;
-    let released = fixture.store.release(&job, "not now", false).await;
+    let released = fixture.store.release(&job, None, "not now").await;
     released.expect("an answer");
     let masked = fixture.retirement.mask(&[gone], at).await;
     assert_eq!(masked.expect("a count"), 1);

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use core_kernel::{
     Clock, EventId, Outcome, RetentionRuns, RunBy, SystemClock, UserId, years_before,
 };
-use core_notify::testing::draft;
+use core_notify::testing::{draft, mark_sent};
 use core_notify::{Archive, ArchiveError, Channel, NotificationRetention, NotificationStore, Seal};
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -118,7 +118,7 @@ async fn filled(database: &Database) -> Vec<String> {
     }
     store.enqueue(&drafts).await.unwrap();
     for draft in &drafts {
-        store.mark_sent(draft.id, "ref", draft.created_at).await;
+        mark_sent(&store, draft.id, "ref", draft.created_at).await;
     }
     ids.sort();
     ids
