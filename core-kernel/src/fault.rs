@@ -35,6 +35,8 @@ pub enum At {
     Pointer(String),
     /// In the query, by its name.
     Parameter(&'static str),
+    /// In the head of the request, by the header's name.
+    Header(&'static str),
 }
 
 /// One fault of a request.
@@ -69,6 +71,14 @@ impl Faults {
     pub fn add_parameter(&mut self, name: &'static str, violation: Violation) {
         self.0.push(Fault {
             at: At::Parameter(name),
+            violation,
+        });
+    }
+
+    /// Adds a fault of a header.
+    pub fn add_header(&mut self, name: &'static str, violation: Violation) {
+        self.0.push(Fault {
+            at: At::Header(name),
             violation,
         });
     }

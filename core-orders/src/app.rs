@@ -6,7 +6,8 @@ use core_kernel::{
     Caller, Clock, EventId, OrderId, Page, PageRequest, RequestContext, UserId, Wake,
 };
 
-use crate::order::{Actor, HistoryEntry, NewOrder, Order};
+use crate::once::{IdempotencyKey, KeyedRequest, Once, Running};
+use crate::order::{Actor, HistoryEntry, NewOrder, Order, Placed};
 use crate::ports::{OrderFilter, OrderSort, OrderStore, OrderSummary, StoreError};
 use crate::state::TransitionError;
 
@@ -30,6 +31,12 @@ pub enum PlaceError {
     /// Services order nothing (403).
     #[error("only customers and admins place orders")]
     Forbidden,
+    /// The request's key belongs to a request for something else (422).
+    #[error("the idempotency key belongs to another request")]
+    KeyReused,
+    /// The first request with this key is still being worked on (409).
+    #[error("a request with this idempotency key is being worked on")]
+    InProgress,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -49,6 +56,15 @@ pub enum TransitionFailure {
     Store(#[from] StoreError),
 }
 
+/// What a request with a key led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// The order as it was placed.
+    pub order: Order,
+    /// Whether an earlier request placed it, and this one made nothing.
+    pub replayed: bool,
+}
+
 /// How often a change that lost a race is decided anew. Each loss means that another change won,
 /// and an order has three of them in its life.
 const MAX_RACES: usize = 4;
@@ -59,6 +75,7 @@ pub struct Orders {
     store: Arc<dyn OrderStore>,
     relay: Arc<dyn Wake>,
     clock: Arc<dyn Clock>,
+    running: Running,
 }
 
 impl Orders {
@@ -69,6 +86,7 @@ impl Orders {
             store,
             relay,
             clock,
+            running: Running::default(),
         }
     }
 
@@ -90,8 +108,57 @@ impl Orders {
         new: NewOrder,
         context: &RequestContext,
     ) -> Result<Order, PlaceError> {
+        let placed = self.decide(Self::may_place(caller)?, caller, new, context);
+        self.store.insert(&placed, context).await?;
+        Ok(self.told(placed))
+    }
+
+    /// Places an order as [`Orders::place`] does, unless the same request placed it before: then
+    /// that order comes back as it was placed, and nothing is made. A request that failed placed
+    /// nothing, so it may come again with its key.
+    ///
+    /// # Errors
+    /// Those of [`Orders::place`]; `KeyReused` when the key was used for something else within 24
+    /// hours, `InProgress` while its first request is being worked on, here or elsewhere.
+    pub async fn place_once(
+        &self,
+        caller: &Caller,
+        new: NewOrder,
+        request: &KeyedRequest,
+        context: &RequestContext,
+    ) -> Result<Placement, PlaceError> {
         let user_id = Self::may_place(caller)?;
-        let placed = Order::place(
+        let turn = self.running.begin(user_id, &request.key);
+        let _turn = turn.ok_or(PlaceError::InProgress)?;
+        let placed = self.decide(user_id, caller, new, context);
+        let id = match self.store.insert_once(&placed, request, context).await? {
+            Once::Inserted => {
+                return Ok(Placement {
+                    order: self.told(placed),
+                    replayed: false,
+                });
+            }
+            Once::Known(id) => id,
+            Once::Reused => return Err(PlaceError::KeyReused),
+            Once::InFlight => return Err(PlaceError::InProgress),
+        };
+        let gone = || StoreError::Broken("the order of a known key is gone".into());
+        let order = self.store.find(id).await?.ok_or_else(gone)?;
+        tracing::info!(order_id = %id, "order told once more");
+        Ok(Placement {
+            order: order.as_placed(),
+            replayed: true,
+        })
+    }
+
+    fn decide(
+        &self,
+        user_id: UserId,
+        caller: &Caller,
+        new: NewOrder,
+        context: &RequestContext,
+    ) -> Placed {
+        Order::place(
             OrderId::generate(),
             user_id,
             new,
@@ -99,11 +166,23 @@ impl Orders {
             Actor::from(caller),
             context,
             self.clock.now(),
-        );
-        self.store.insert(&placed, context).await?;
+        )
+    }
+
+    /// The order, once it is stored: its event can go out.
+    fn told(&self, placed: Placed) -> Order {
         self.relay.wake();
         tracing::info!(order_id = %placed.order.id, "order placed");
-        Ok(placed.order)
+        placed.order
+    }
+
+    /// Forgets idempotency keys whose time is over, `limit` at most; how many they were.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn forget_keys(&self, limit: u32) -> Result<u64, StoreError> {
+        let forgotten = IdempotencyKey::forgotten(self.clock.now());
+        self.store.prune_keys(forgotten, limit).await
     }
 
     /// One order, if the caller may see it (PRD §4.2).

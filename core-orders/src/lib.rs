@@ -6,6 +6,7 @@
 mod app;
 mod event;
 mod line;
+mod once;
 mod order;
 mod ports;
 mod retention;
@@ -13,9 +14,10 @@ mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{AccessError, Orders, PlaceError, TransitionFailure};
+pub use app::{AccessError, Orders, PlaceError, Placement, TransitionFailure};
 pub use event::{OrderCreated, OrderEvent, OrderShipped, Region};
 pub use line::{Address, Country, LineItem, Notes, ProductName, Quantity, UnitPrice};
+pub use once::{Fingerprint, IdempotencyKey, KeyedRequest, Once};
 pub use order::{Actor, Change, HistoryEntry, NewOrder, Order, Placed};
 #[cfg(feature = "testing")]
 pub use ports::MockOrderStore;

@@ -219,6 +219,16 @@ impl Order {
         })
     }
 
+    /// The order as it was when it was placed. Nothing but its state ever changes.
+    #[must_use]
+    pub fn as_placed(self) -> Self {
+        Self {
+            state: OrderState::Pending,
+            updated_at: self.created_at,
+            ..self
+        }
+    }
+
     /// The name of its state.
     #[must_use]
     pub fn status(&self) -> OrderStatus {
@@ -275,6 +285,14 @@ mod tests {
             order = change.order;
         }
         assert_eq!(raised, [vec![], vec!["OrderShipped"], vec![]]);
+    }
+
+    #[test]
+    fn an_order_as_it_was_placed_knows_nothing_of_its_later_life() {
+        let placed = testing::placed(UserId::generate()).order;
+        let confirmed = testing::advance(placed.clone(), "confirmed").order;
+        let shipped = testing::advance(confirmed, "shipped").order;
+        assert_eq!(shipped.as_placed(), placed);
     }
 
     #[test]

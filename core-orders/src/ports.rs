@@ -6,6 +6,7 @@ use core_kernel::{
 };
 use jiff::Timestamp;
 
+use crate::once::{KeyedRequest, Once};
 use crate::order::{Change, HistoryEntry, Order, Placed};
 use crate::state::OrderStatus;
 
@@ -125,6 +126,28 @@ pub trait OrderStore: Send + Sync {
     /// `Broken` if an order with this id, or an event with one of these ids, was ever stored: an id
     /// is taken for good, also when the event was published long ago. Nothing is written.
     async fn insert(&self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError>;
+
+    /// Does what `insert` does and records the request's key with it, all or nothing; unless the
+    /// order's user has used the key within [`IdempotencyKey::LIFETIME`](crate::IdempotencyKey)
+    /// before `placed.order.created_at`, or is using it at this moment. Of requests that race, at
+    /// most one is `Inserted`.
+    ///
+    /// A key is in use no longer than its call works: one that failed, was dropped, or died with
+    /// its process leaves nothing behind. A store that would rather wait for the other call than
+    /// answer `InFlight` may do so.
+    ///
+    /// # Errors
+    /// Those of `insert`; nothing is written, and the key stays free.
+    async fn insert_once(
+        &self,
+        placed: &Placed,
+        request: &KeyedRequest,
+        context: &RequestContext,
+    ) -> Result<Once, StoreError>;
+
+    /// Forgets keys that were recorded at `until` or before, `limit` at most (at least 1), and tells
+    /// how many they were: fewer than `limit` when no more are left, or when another is at it.
+    async fn prune_keys(&self, until: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Replaces an order's state and `updated_at` (nothing else in it has changed), adds its history
     /// entry and its events as `insert` does: all or nothing.

@@ -5,6 +5,7 @@ pub(crate) mod auth;
 mod database;
 pub(crate) mod notify;
 pub(crate) mod orders;
+pub(crate) mod prune;
 pub(crate) mod relay;
 pub(crate) mod retention;
 pub(crate) mod revocations;

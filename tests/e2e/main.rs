@@ -24,6 +24,7 @@ mod layering;
 mod limits;
 mod mailbox;
 mod notifications;
+mod once;
 mod operations;
 mod orders;
 mod origins;

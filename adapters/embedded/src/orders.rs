@@ -5,11 +5,13 @@ mod row;
 use async_trait::async_trait;
 use core_kernel::{OrderId, Page, PageRequest, RequestContext, UserScope};
 use core_orders::{
-    Change, HistoryEntry, Order, OrderEvent, OrderFilter, OrderSort, OrderStatus, OrderStore,
-    OrderSummary, Placed, SortField, StoreError,
+    Change, HistoryEntry, IdempotencyKey, KeyedRequest, Once, Order, OrderEvent, OrderFilter,
+    OrderSort, OrderStatus, OrderStore, OrderSummary, Placed, SortField, StoreError,
 };
+use jiff::Timestamp;
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, SqliteConnection};
+use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::order_error;
@@ -39,6 +41,19 @@ const LOG: &str = "
     INSERT INTO order_history (order_id, from_status, to_status, actor_id, actor_role, at,
                                request_id, trace_id)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+
+const KNOWN_KEY: &str = "
+    SELECT fingerprint, order_id FROM order_keys
+    WHERE user_id = ?1 AND key = ?2 AND created_at > ?3";
+
+const KEEP_KEY: &str = "
+    INSERT OR REPLACE INTO order_keys (user_id, key, fingerprint, order_id, created_at)
+    VALUES (?1, ?2, ?3, ?4, ?5)";
+
+const PRUNE_KEYS: &str = "
+    DELETE FROM order_keys WHERE (user_id, key) IN (
+        SELECT user_id, key FROM order_keys WHERE created_at <= ?1
+        ORDER BY created_at LIMIT ?2)";
 
 const QUEUE: &str = "
     INSERT INTO order_outbox (event_id, subject, event_type, routing_key, payload, traceparent,
@@ -143,6 +158,56 @@ async fn insert_order(connection: &mut SqliteConnection, order: &Order) -> sqlx:
         .map(drop)
 }
 
+/// What is known of a key that was not forgotten yet.
+async fn known(
+    connection: &mut SqliteConnection,
+    order: &Order,
+    request: &KeyedRequest,
+) -> sqlx::Result<Option<Once>> {
+    let known: Option<(Vec<u8>, Uuid)> = sqlx::query_as(KNOWN_KEY)
+        .bind(order.user_id.0)
+        .bind(request.key.as_str().to_owned())
+        .bind(Micros(IdempotencyKey::forgotten(order.created_at)))
+        .fetch_optional(connection)
+        .await?;
+    Ok(known.map(
+        |(fingerprint, id)| match fingerprint == request.fingerprint.0 {
+            true => Once::Known(OrderId(id)),
+            false => Once::Reused,
+        },
+    ))
+}
+
+async fn keep(
+    connection: &mut SqliteConnection,
+    order: &Order,
+    request: &KeyedRequest,
+) -> sqlx::Result<()> {
+    sqlx::query(KEEP_KEY)
+        .bind(order.user_id.0)
+        .bind(request.key.as_str().to_owned())
+        .bind(request.fingerprint.0.to_vec())
+        .bind(order.id.0)
+        .bind(Micros(order.created_at))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// The order, its history and its events.
+async fn insert_all(
+    connection: &mut SqliteConnection,
+    placed: &Placed,
+    context: &RequestContext,
+) -> Result<(), StoreError> {
+    let order = &placed.order;
+    insert_order(connection, order).await.map_err(order_error)?;
+    log(connection, order.id, &placed.history)
+        .await
+        .map_err(order_error)?;
+    queue(connection, order, &placed.events, context).await
+}
+
 /// False when the order is no longer in the state the change began from.
 async fn update_order(connection: &mut SqliteConnection, change: &Change) -> sqlx::Result<bool> {
     let state = change.order.state;
@@ -210,16 +275,42 @@ impl OrderStore for SqliteOrderStore {
     }
 
     async fn insert(&self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError> {
+        let mut transaction = self.0.write().await.map_err(order_error)?;
+        insert_all(&mut transaction, placed, context).await?;
+        transaction.commit().await.map_err(order_error)
+    }
+
+    // There is one writer, so a request waits here until the one before it is done.
+    async fn insert_once(
+        &self,
+        placed: &Placed,
+        request: &KeyedRequest,
+        context: &RequestContext,
+    ) -> Result<Once, StoreError> {
         let order = &placed.order;
         let mut transaction = self.0.write().await.map_err(order_error)?;
-        insert_order(&mut transaction, order)
+        let known = known(&mut transaction, order, request).await;
+        if let Some(once) = known.map_err(order_error)? {
+            return Ok(once);
+        }
+        insert_all(&mut transaction, placed, context).await?;
+        keep(&mut transaction, order, request)
             .await
             .map_err(order_error)?;
-        log(&mut transaction, order.id, &placed.history)
+        transaction.commit().await.map_err(order_error)?;
+        Ok(Once::Inserted)
+    }
+
+    async fn prune_keys(&self, until: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut transaction = self.0.write().await.map_err(order_error)?;
+        let pruned = sqlx::query(PRUNE_KEYS)
+            .bind(Micros(until))
+            .bind(i64::from(limit))
+            .execute(&mut *transaction)
             .await
             .map_err(order_error)?;
-        queue(&mut transaction, order, &placed.events, context).await?;
-        transaction.commit().await.map_err(order_error)
+        transaction.commit().await.map_err(order_error)?;
+        Ok(pruned.rows_affected())
     }
 
     async fn commit(&self, change: &Change, context: &RequestContext) -> Result<(), StoreError> {

@@ -68,7 +68,8 @@ const MAX_AGE: &str = "600";
 const REQUEST_HEADERS: &str =
     "authorization, content-type, idempotency-key, x-request-id, traceparent, tracestate";
 
-const ANSWER_HEADERS: &str = "x-request-id, location, ratelimit, ratelimit-policy, retry-after";
+const ANSWER_HEADERS: &str =
+    "x-request-id, location, idempotent-replayed, ratelimit, ratelimit-policy, retry-after";
 
 impl AllowedOrigins {
     /// The origin that a request comes from, if it is listed.

@@ -50,6 +50,8 @@ struct FaultDto<'a> {
     pointer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header: Option<&'a str>,
     code: &'static str,
     message: &'a str,
 }
@@ -127,6 +129,25 @@ impl ApiError {
     /// 409: the order is in that state already.
     pub(crate) fn already_in_state(detail: String, allowed: Vec<&'static str>) -> Self {
         Self::new(StatusCode::CONFLICT, "already_in_state", detail).allowing(allowed)
+    }
+
+    /// 409: the first request with this key is still being worked on.
+    pub(crate) fn request_in_progress() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "request_in_progress",
+            "A request with this Idempotency-Key is being worked on.",
+        )
+        .with_header(RETRY_AFTER, "1")
+    }
+
+    /// 422: the key belongs to a request for something else.
+    pub(crate) fn idempotency_key_reused() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency_key_reused",
+            "The Idempotency-Key was used for a request with another body.",
+        )
     }
 
     /// 409: the address has an account.
@@ -297,14 +318,16 @@ impl ApiError {
             .as_slice()
             .iter()
             .map(|fault| {
-                let (pointer, parameter) = match &fault.at {
-                    At::Pointer(pointer) => (Some(pointer.as_str()), None),
-                    At::Parameter(name) => (None, Some(*name)),
+                let (pointer, parameter, header) = match &fault.at {
+                    At::Pointer(pointer) => (Some(pointer.as_str()), None, None),
+                    At::Parameter(name) => (None, Some(*name), None),
+                    At::Header(name) => (None, None, Some(*name)),
                 };
                 let code = fault.violation.code;
                 FaultDto {
                     pointer,
                     parameter,
+                    header,
                     code,
                     message: &fault.violation.message,
                 }

@@ -202,7 +202,7 @@ mod tests {
             .iter()
             .map(|fault| match &fault.at {
                 core_kernel::At::Pointer(pointer) => (pointer.as_str(), fault.violation.code),
-                core_kernel::At::Parameter(name) => (*name, ""),
+                core_kernel::At::Parameter(name) | core_kernel::At::Header(name) => (*name, ""),
             })
             .collect();
         assert_eq!(

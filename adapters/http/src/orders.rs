@@ -1,6 +1,7 @@
 //! The order service (PRD §4.2).
 
 mod dto;
+mod fingerprint;
 
 pub(crate) use dto::Pagination;
 
@@ -12,8 +13,8 @@ use core_kernel::{
     TokenVerifier, UserScope, VerifyError, Violation,
 };
 use core_orders::{
-    AccessError, Actor, OrderFilter, OrderSort, OrderStatus, Orders, PlaceError, SortField,
-    StoreError, TransitionError, TransitionFailure,
+    AccessError, Actor, IdempotencyKey, KeyedRequest, OrderFilter, OrderSort, OrderStatus, Orders,
+    PlaceError, Placement, SortField, StoreError, TransitionError, TransitionFailure,
 };
 use http::header::LOCATION;
 use http::{HeaderValue, Method, StatusCode};
@@ -27,6 +28,12 @@ use crate::reply::{self, Reply};
 use crate::request::Inbound;
 use crate::route::Route;
 use dto::{History, List, OrderDto, Transitioned};
+
+/// A client's own name for its request (draft-ietf-httpapi-idempotency-key-header).
+const KEY: &str = "Idempotency-Key";
+
+/// Tells that an answer was given before.
+const REPLAYED: &str = "idempotent-replayed";
 
 /// The REST side of [`Orders`].
 #[derive(Clone)]
@@ -94,13 +101,23 @@ impl OrdersApi {
         let caller = self.caller(request).await?;
         Orders::may_place(&caller)?;
         let body = request.json_body().await?;
-        let new = dto::new_order(&fields::object(&body)?)?;
-        let order = self.orders.place(&caller, new, &request.context).await?;
-        let mut reply = reply::json(StatusCode::CREATED, &OrderDto::from(&order))?;
-        let location = HeaderValue::try_from(format!("/orders/{}", order.id));
-        let location = location.map_err(|error| ApiError::internal(error.into()))?;
-        reply.headers_mut().insert(LOCATION, location);
-        Ok(reply)
+        let mut faults = Faults::new();
+        let key = idempotency_key(request, &mut faults);
+        let new = dto::new_order(&fields::object(&body)?, faults)?;
+        let placement = match key {
+            Some(key) => {
+                let fingerprint = fingerprint::of(&body);
+                let keyed = KeyedRequest { key, fingerprint };
+                let context = &request.context;
+                let placing = self.orders.place_once(&caller, new, &keyed, context);
+                placing.await?
+            }
+            None => Placement {
+                order: self.orders.place(&caller, new, &request.context).await?,
+                replayed: false,
+            },
+        };
+        placed(&placement)
     }
 
     async fn list(&self, request: &Inbound) -> Result<Reply, ApiError> {
@@ -158,6 +175,37 @@ impl OrdersApi {
             .await?;
         reply::json(StatusCode::OK, &Transitioned::from(&order))
     }
+}
+
+/// The client's name for its request, if it gave one; its fault is added to `faults`.
+fn idempotency_key(request: &Inbound, faults: &mut Faults) -> Option<IdempotencyKey> {
+    let mut given = request.headers().get_all(KEY).into_iter();
+    let first = given.next()?;
+    let key = match (first.to_str(), given.next()) {
+        (Ok(text), None) => IdempotencyKey::parse(text),
+        (Ok(_), Some(_)) => Err(Violation::new("repeated", "must be given once")),
+        (Err(_), _) => Err(Violation::new(
+            "format",
+            "must have visible ASCII characters only",
+        )),
+    };
+    key.map_err(|violation| faults.add_header(KEY, violation))
+        .ok()
+}
+
+/// The answer to whoever placed an order: the same, to the byte, however often it is given. It is
+/// made of nothing that changes later.
+fn placed(placement: &Placement) -> Result<Reply, ApiError> {
+    let order = &placement.order;
+    let mut reply = reply::json(StatusCode::CREATED, &OrderDto::from(order))?;
+    let location = HeaderValue::try_from(format!("/orders/{}", order.id));
+    let location = location.map_err(|error| ApiError::internal(error.into()))?;
+    reply.headers_mut().insert(LOCATION, location);
+    if placement.replayed {
+        let replayed = HeaderValue::from_static("true");
+        reply.headers_mut().insert(REPLAYED, replayed);
+    }
+    Ok(reply)
 }
 
 /// Who calls, as the auth service says (PRD §8.1).
@@ -255,6 +303,8 @@ impl From<PlaceError> for ApiError {
     fn from(error: PlaceError) -> Self {
         match error {
             PlaceError::Forbidden => Self::forbidden("Only customers and admins place orders."),
+            PlaceError::KeyReused => Self::idempotency_key_reused(),
+            PlaceError::InProgress => Self::request_in_progress(),
             PlaceError::Store(error) => error.into(),
         }
     }

@@ -5,18 +5,20 @@ mod row;
 use async_trait::async_trait;
 use core_kernel::{OrderId, Page, PageRequest, RequestContext, UserScope};
 use core_orders::{
-    Change, HistoryEntry, Order, OrderEvent, OrderFilter, OrderSort, OrderStore, OrderSummary,
-    Placed, SortField, StoreError,
+    Change, HistoryEntry, IdempotencyKey, KeyedRequest, Once, Order, OrderEvent, OrderFilter,
+    OrderSort, OrderStore, OrderSummary, Placed, SortField, StoreError,
 };
+use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::postgres::{PgArguments, PgPool};
 use sqlx::query::Query;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, FromRow, Row};
 use uuid::Uuid;
 
 use crate::error::order_error;
-use row::{HistoryRow, OrderRow, SummaryRow};
+use crate::pool::within;
+use row::{HistoryRow, InsertRow, OrderRow, SummaryRow};
 
 const FIND: &str = "
     SELECT id, user_id, status, items, shipping_address, total_amount, currency, notes,
@@ -27,21 +29,53 @@ const HISTORY: &str = "
     SELECT from_status, to_status, actor_id, actor_role, at, request_id, trace_id
     FROM order_history WHERE order_id = $1 ORDER BY id";
 
-// Order, history and events in one statement: one transaction and one round trip.
+// Order, history, events and the request's key, if it has one, in one statement: one transaction
+// and one round trip.
+//
+// The key's lock tells of a request that is being worked on: it is held for as long as its
+// transaction and no longer, so a crash leaves nothing to wait for. The unique key tells of one that
+// is done, also when it became so after this statement began, whose last line cannot see it then.
 const INSERT: &str = "
-    WITH placed AS (
+    WITH turn AS MATERIALIZED (
+        SELECT CASE WHEN $21::text IS NULL THEN true
+                    ELSE pg_try_advisory_xact_lock(hashtextextended($10::text || $21, 0))
+               END AS ours
+    ), kept AS (
+        INSERT INTO order_keys AS known (user_id, key, fingerprint, order_id, created_at)
+        SELECT $10, $21, $22, $1, $6 FROM turn WHERE ours AND $21 IS NOT NULL
+        ON CONFLICT (user_id, key) DO UPDATE
+        SET fingerprint = excluded.fingerprint, order_id = excluded.order_id,
+            created_at = excluded.created_at
+        WHERE known.created_at <= $23
+        RETURNING key
+    ), free AS (
+        SELECT key FROM kept UNION ALL SELECT NULL WHERE $21 IS NULL
+    ), placed AS (
         INSERT INTO orders (id, user_id, status, items, shipping_address, total_amount, currency,
                             notes, created_at, updated_at)
-        VALUES ($1, $10, $3, $11, $12, $13, $14, $15, $6, $6)
+        SELECT $1, $10, $3, $11, $12, $13, $14, $15, $6, $6 FROM free
     ), logged AS (
         INSERT INTO order_history (order_id, from_status, to_status, actor_id, actor_role, at,
                                    request_id, trace_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM free
+    ), queued AS (
+        INSERT INTO order_outbox (subject, created_at, traceparent, tracestate, event_id,
+                                  event_type, routing_key, payload)
+        SELECT $1, $6, $9, $16, event.*
+        FROM free, unnest($17::uuid[], $18::text[], $19::text[], $20::text[]) AS event
     )
-    INSERT INTO order_outbox (subject, created_at, traceparent, tracestate, event_id, event_type,
-                              routing_key, payload)
-    SELECT $1, $6, $9, $16, event.*
-    FROM unnest($17::uuid[], $18::text[], $19::text[], $20::text[]) AS event";
+    SELECT turn.ours, EXISTS (SELECT FROM free) AS inserted, known.fingerprint, known.order_id
+    FROM turn
+    LEFT JOIN order_keys AS known
+           ON known.user_id = $10 AND known.key = $21 AND known.created_at > $23";
+
+// Whatever another instance is pruning is left to it.
+const PRUNE_KEYS: &str = "
+    DELETE FROM order_keys USING (
+        SELECT user_id, key FROM order_keys WHERE created_at <= $1
+        ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+    ) AS old
+    WHERE order_keys.user_id = old.user_id AND order_keys.key = old.key";
 
 // The guard on the status comes first and locks the row; history and events follow only from a row
 // that it let through. So two events of one order can never be numbered out of order.
@@ -75,6 +109,31 @@ impl PgOrderStore {
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
     }
+
+    async fn try_insert(
+        &self,
+        placed: &Placed,
+        request: Option<&KeyedRequest>,
+        context: &RequestContext,
+    ) -> Result<InsertRow, StoreError> {
+        let order = &placed.order;
+        let query = bind_entry(sqlx::query(INSERT), order.id, &placed.history, context)
+            .bind(order.user_id.0)
+            .bind(Json(&order.items))
+            .bind(Json(&order.shipping_address))
+            .bind(order.total_amount.as_decimal())
+            .bind(order.currency.code())
+            .bind(order.notes.as_ref().map(|notes| notes.as_str().to_owned()));
+        let forgotten = IdempotencyKey::forgotten(order.created_at);
+        let row = bind_events(query, &placed.events, context)?
+            .bind(request.map(|request| request.key.as_str().to_owned()))
+            .bind(request.map(|request| request.fingerprint.0.to_vec()))
+            .bind(forgotten.to_sqlx())
+            .fetch_one(&self.pool)
+            .await
+            .map_err(order_error)?;
+        InsertRow::from_row(&row).map_err(order_error)
+    }
 }
 
 /// Binds `$1` to `$9`: what history and outbox need of any decision.
@@ -96,7 +155,7 @@ fn bind_entry<'q>(
         .bind(context.trace.traceparent())
 }
 
-/// Binds the last five: the vendors' trace state and the events, column by column.
+/// Binds five more: the vendors' trace state and the events, column by column.
 fn bind_events<'q>(
     query: Query<'q, sqlx::Postgres, PgArguments>,
     events: &[OrderEvent],
@@ -200,19 +259,32 @@ impl OrderStore for PgOrderStore {
     }
 
     async fn insert(&self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError> {
-        let order = &placed.order;
-        let query = bind_entry(sqlx::query(INSERT), order.id, &placed.history, context)
-            .bind(order.user_id.0)
-            .bind(Json(&order.items))
-            .bind(Json(&order.shipping_address))
-            .bind(order.total_amount.as_decimal())
-            .bind(order.currency.code())
-            .bind(order.notes.as_ref().map(|notes| notes.as_str().to_owned()));
-        bind_events(query, &placed.events, context)?
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(order_error)
+        self.try_insert(placed, None, context).await.map(drop)
+    }
+
+    async fn insert_once(
+        &self,
+        placed: &Placed,
+        request: &KeyedRequest,
+        context: &RequestContext,
+    ) -> Result<Once, StoreError> {
+        for _ in 0..2 {
+            let row = self.try_insert(placed, Some(request), context).await?;
+            if let Some(once) = row.once(request) {
+                return Ok(once);
+            }
+        }
+        // Twice another came in between: one that expired, and one that took its place.
+        Ok(Once::InFlight)
+    }
+
+    async fn prune_keys(&self, until: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let pruned = sqlx::query(PRUNE_KEYS)
+            .bind(until.to_sqlx())
+            .bind(i64::from(limit))
+            .execute(&self.pool);
+        let pruned = within(pruned).await.map_err(order_error)?;
+        Ok(pruned.rows_affected())
     }
 
     async fn commit(&self, change: &Change, context: &RequestContext) -> Result<(), StoreError> {

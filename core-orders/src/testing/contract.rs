@@ -1,6 +1,8 @@
 //! What every store of orders promises, one function a promise. Run all of them on a store with
 //! [`order_store_contract!`](crate::order_store_contract).
 
+mod once;
+
 use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +22,8 @@ use super::{advance, advance_at, new_order, placed, placed_at};
 use crate::order::{Change, Order, Placed};
 use crate::ports::{OrderFilter, OrderSort, OrderStore, OrderSummary, SortField, StoreError};
 use crate::state::OrderStatus;
+
+pub use once::*;
 
 /// A store under test, with the outbox that it fills. Make a fresh and empty pair at every call (a
 /// database, a schema or a file of its own): promises run at the same time, and look at the whole
@@ -47,6 +51,13 @@ macro_rules! order_store_contract {
             a_change_whose_event_is_refused_leaves_the_order_as_it_was,
             a_stale_change_is_a_conflict_and_writes_nothing,
             of_twenty_racing_changes_one_wins,
+            a_key_stores_one_order_and_knows_it_again,
+            a_key_with_another_request_writes_nothing,
+            a_key_is_its_users_alone,
+            a_refused_order_leaves_its_key_free,
+            of_twenty_racing_requests_one_is_stored,
+            a_key_counts_for_24_hours,
+            pruning_forgets_old_keys_and_no_others,
             an_insert_and_a_change_queue_their_events_in_order,
             an_event_has_the_trace_of_its_request,
             an_event_has_the_time_of_its_history_in_whole_seconds,

@@ -17,11 +17,12 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use core_kernel::{Clock, OrderId, Page, PageRequest, RequestContext, UserScope};
+use core_kernel::{Clock, OrderId, Page, PageRequest, RequestContext, UserId, UserScope};
 use core_orders::{
-    Change, HistoryEntry, Order, OrderFilter, OrderSort, OrderStore, OrderSummary, Placed,
-    SortField, StoreError,
+    Change, HistoryEntry, IdempotencyKey, KeyedRequest, Once, Order, OrderFilter, OrderSort,
+    OrderStore, OrderSummary, Placed, SortField, StoreError,
 };
+use jiff::Timestamp;
 
 use outbox::{Queue, messages};
 
@@ -36,7 +37,15 @@ pub struct MemoryStore {
 #[derive(Default)]
 struct State {
     orders: HashMap<OrderId, Stored>,
+    /// What was asked for by which key of whom.
+    keys: HashMap<(UserId, IdempotencyKey), Known>,
     queue: Queue,
+}
+
+struct Known {
+    request: KeyedRequest,
+    order: OrderId,
+    at: Timestamp,
 }
 
 struct Stored {
@@ -59,6 +68,23 @@ impl MemoryStore {
     /// thread that panicked with the lock in hand wrote nothing by half, so its lock is good.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Adds an order with all that belongs to it, or nothing.
+    fn insert(&mut self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError> {
+        let messages = messages(placed.order.id, &placed.history, &placed.events, context)?;
+        let Entry::Vacant(place) = self.orders.entry(placed.order.id) else {
+            return Err(StoreError::Broken("the order's id is taken".into()));
+        };
+        // The last thing that can fail; it writes all messages or none.
+        self.queue.add(messages)?;
+        place.insert(Stored {
+            order: placed.order.clone(),
+            history: vec![placed.history.clone()],
+        });
+        Ok(())
     }
 }
 
@@ -99,25 +125,52 @@ impl OrderStore for MemoryStore {
     }
 
     async fn insert(&self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError> {
-        let messages = messages(placed.order.id, &placed.history, &placed.events, context)?;
+        self.state().insert(placed, context)
+    }
+
+    // A call that holds the lock is never seen in the middle, so none is ever `InFlight` here.
+    async fn insert_once(
+        &self,
+        placed: &Placed,
+        request: &KeyedRequest,
+        context: &RequestContext,
+    ) -> Result<Once, StoreError> {
         let mut state = self.state();
-        let State { orders, queue } = &mut *state;
-        let Entry::Vacant(place) = orders.entry(placed.order.id) else {
-            return Err(StoreError::Broken("the order's id is taken".into()));
+        let order = &placed.order;
+        let name = (order.user_id, request.key.clone());
+        let forgotten = IdempotencyKey::forgotten(order.created_at);
+        if let Some(known) = state.keys.get(&name).filter(|known| known.at > forgotten) {
+            return Ok(match known.request.fingerprint == request.fingerprint {
+                true => Once::Known(known.order),
+                false => Once::Reused,
+            });
+        }
+        state.insert(placed, context)?;
+        let known = Known {
+            request: request.clone(),
+            order: order.id,
+            at: order.created_at,
         };
-        // The last thing that can fail; it writes all messages or none.
-        queue.add(messages)?;
-        place.insert(Stored {
-            order: placed.order.clone(),
-            history: vec![placed.history.clone()],
+        state.keys.insert(name, known);
+        Ok(Once::Inserted)
+    }
+
+    async fn prune_keys(&self, until: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut left = limit;
+        let mut state = self.state();
+        let before = state.keys.len();
+        state.keys.retain(|_, known| {
+            let prune = known.at <= until && left > 0;
+            left -= u32::from(prune);
+            !prune
         });
-        Ok(())
+        Ok((before - state.keys.len()) as u64)
     }
 
     async fn commit(&self, change: &Change, context: &RequestContext) -> Result<(), StoreError> {
         let messages = messages(change.order.id, &change.history, &change.events, context)?;
         let mut state = self.state();
-        let State { orders, queue } = &mut *state;
+        let State { orders, queue, .. } = &mut *state;
         // The guard: of two who change an order at once, the second finds it moved. The use case
         // then decides anew on the order as it is.
         let Some(stored) = orders

@@ -26,6 +26,7 @@ use super::people::{People, ensure};
 use super::{tokens, url};
 use crate::config::{DevConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
+use crate::serve::prune::Pruner;
 use crate::serve::relay::{Relay, RelayWake};
 use crate::serve::{auth, notify, orders, server};
 
@@ -182,6 +183,10 @@ impl Services {
         lifecycle.spawn("relay", relay.run(lifecycle.served()));
         let store = Arc::new(self.database.orders());
         let use_cases = Orders::new(store, Arc::new(self.wake.clone()), Arc::new(SystemClock));
+        let pruner = Pruner {
+            orders: use_cases.clone(),
+        };
+        lifecycle.spawn("pruner", pruner.run(lifecycle.stopping()));
         Ok(orders::api(use_cases, verifier, self.order_limit))
     }
 

@@ -12,6 +12,7 @@ use shopflow_limits::MemoryLimiter;
 use shopflow_postgres::{PgOrderStore, PgOutbox, Schema};
 
 use super::database::Database;
+use super::prune::Pruner;
 use super::relay::{Relay, RelayWake};
 use super::{lifecycle, listen, retention, secret_file, serve, start};
 use crate::config::OrdersConfig;
@@ -77,6 +78,10 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
         &config.http,
     );
     let orders = Orders::new(store, Arc::new(wake), Arc::new(SystemClock));
+    let pruner = Pruner {
+        orders: orders.clone(),
+    };
+    lifecycle.spawn("pruner", pruner.run(lifecycle.stopping()));
     let api = api(orders, verifier, config.rate_limit);
     serve((lifecycle, signals), listener, api, ops, &config.http).await
 }

@@ -13,12 +13,11 @@ use serde::Serialize;
 use crate::error::ApiError;
 use crate::fields::{Object, Value};
 
-/// Reads `POST /orders`.
+/// Reads `POST /orders`. `faults` are those that the request has beside its body.
 ///
 /// # Errors
 /// 400 with all faults.
-pub(super) fn new_order(body: &Object<'_>) -> Result<NewOrder, ApiError> {
-    let mut faults = Faults::new();
+pub(super) fn new_order(body: &Object<'_>, mut faults: Faults) -> Result<NewOrder, ApiError> {
     let items = items(body, &mut faults);
     let address = body
         .required(&mut faults, "shipping_address", Value::object)

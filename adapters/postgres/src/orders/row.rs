@@ -2,8 +2,8 @@
 
 use core_kernel::{Currency, Money, OrderId, UserId};
 use core_orders::{
-    Actor, Address, HistoryEntry, LineItem, Notes, Order, OrderState, OrderStatus, OrderSummary,
-    StoreError,
+    Actor, Address, HistoryEntry, KeyedRequest, LineItem, Notes, Once, Order, OrderState,
+    OrderStatus, OrderSummary, StoreError,
 };
 use rust_decimal::Decimal;
 use sqlx::FromRow;
@@ -58,6 +58,30 @@ impl TryFrom<OrderRow> for Order {
             created_at: row.created_at.to_jiff(),
             updated_at: row.updated_at.to_jiff(),
         })
+    }
+}
+
+/// What the statement that inserts tells.
+#[derive(FromRow)]
+pub(super) struct InsertRow {
+    ours: bool,
+    inserted: bool,
+    fingerprint: Option<Vec<u8>>,
+    order_id: Option<Uuid>,
+}
+
+impl InsertRow {
+    /// What became of the order; `None` when the key was recorded after the statement began, so
+    /// that only another one can see it.
+    pub(super) fn once(&self, request: &KeyedRequest) -> Option<Once> {
+        match (&self.fingerprint, self.order_id) {
+            _ if self.inserted => Some(Once::Inserted),
+            (Some(known), Some(id)) if *known == request.fingerprint.0 => {
+                Some(Once::Known(OrderId(id)))
+            }
+            (Some(_), _) => Some(Once::Reused),
+            (None, _) => (!self.ours).then_some(Once::InFlight),
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod attempts;
+mod keys;
 mod postgres;
 mod retention;
 
