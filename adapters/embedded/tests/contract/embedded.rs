@@ -77,11 +77,42 @@ async fn no_statement_can_break_the_invariants_of_an_order() {
     let (url, _) = with_an_order(folder.path()).await;
     let mut sql = SqliteConnection::connect(&url).await.unwrap();
     for statement in [
-        "UPDATE orders SET status = 'confirmed'",
-        "UPDATE orders SET shipped_at = 1",
-        "UPDATE orders SET status = 'shipped', shipped_at = 1",
         "UPDATE orders SET status = 'lost'",
+        // A state has its times and no others.
+        "UPDATE orders SET status = 'confirmed'",
+        "UPDATE orders SET shipped_at = created_at",
+        "UPDATE orders SET status = 'confirmed', shipped_at = created_at",
+        // One step at a time, and none back.
+        "UPDATE orders SET status = 'shipped', confirmed_at = created_at, shipped_at = created_at",
+        "UPDATE orders SET status = 'delivered', confirmed_at = created_at,
+                           shipped_at = created_at, delivered_at = created_at",
+        // Times follow each other.
+        "UPDATE orders SET status = 'confirmed', confirmed_at = created_at - 1",
+        "UPDATE orders SET updated_at = created_at - 1",
+        "UPDATE orders SET total_amount = '0.00'",
+        "UPDATE orders SET total_amount = '-1.00'",
         "UPDATE orders SET items = 'none'",
+        "UPDATE orders SET items = '{}'",
+        "INSERT INTO orders (id, user_id, status, items, shipping_address, total_amount, currency,
+                             created_at, updated_at)
+         VALUES (x'00', x'00', 'pending', '[]', '{}', '0', 'USD', 1, 1)",
+        "INSERT INTO orders (id, user_id, status, items, shipping_address, total_amount, currency,
+                             created_at, updated_at)
+         VALUES (x'00', x'00', 'pending', '[]', '{}', '1', 'USD', 1, 0)",
+        "UPDATE order_history SET to_status = 'shipped'",
+        "INSERT INTO order_history (order_id, from_status, to_status, actor_id, actor_role, at,
+                                    request_id, trace_id)
+         VALUES (x'00', 'pending', 'shipped', 'a', 'admin', 1, 'r', 't')",
+    ] {
+        let refused = sqlx::query(statement).execute(&mut sql).await;
+        assert!(refused.is_err(), "{statement}");
+    }
+    let confirm = "UPDATE orders SET status = 'confirmed', confirmed_at = created_at + 5";
+    sqlx::query(confirm).execute(&mut sql).await.unwrap();
+    for statement in [
+        "UPDATE orders SET status = 'pending', confirmed_at = NULL",
+        "UPDATE orders SET status = 'shipped', shipped_at = confirmed_at - 1",
+        "UPDATE orders SET confirmed_at = NULL",
     ] {
         let refused = sqlx::query(statement).execute(&mut sql).await;
         assert!(refused.is_err(), "{statement}");

@@ -55,11 +55,34 @@ async fn no_statement_can_break_the_invariants_of_an_order() {
         .insert(&order, &RequestContext::generate())
         .await
         .unwrap();
-    for sql in [
+    let confirm = "UPDATE orders SET status = 'confirmed', confirmed_at = now()";
+    let refused = [
+        "UPDATE orders SET status = 'lost'",
+        // A state has its times and no others.
         "UPDATE orders SET status = 'confirmed'",
         "UPDATE orders SET shipped_at = now()",
-        "UPDATE orders SET status = 'shipped', shipped_at = now()",
-        "UPDATE orders SET status = 'lost'",
+        "UPDATE orders SET status = 'confirmed', shipped_at = now()",
+        // One step at a time, and none back.
+        "UPDATE orders SET status = 'shipped', confirmed_at = now(), shipped_at = now()",
+        "UPDATE orders SET status = 'delivered', confirmed_at = now(), shipped_at = now(),
+                           delivered_at = now()",
+        // Times follow each other.
+        "UPDATE orders SET status = 'confirmed', confirmed_at = created_at - interval '1 second'",
+        "UPDATE orders SET updated_at = created_at - interval '1 second'",
+        "UPDATE orders SET total_amount = 0",
+        "UPDATE orders SET total_amount = -1",
+        "UPDATE orders SET items = '{}'",
+        "UPDATE order_history SET to_status = 'shipped'",
+        "UPDATE order_history SET from_status = 'pending', to_status = 'shipped'",
+    ];
+    for sql in refused {
+        assert!(sqlx::query(sql).execute(&pool).await.is_err(), "{sql}");
+    }
+    sqlx::query(confirm).execute(&pool).await.unwrap();
+    for sql in [
+        "UPDATE orders SET status = 'pending', confirmed_at = NULL",
+        "UPDATE orders SET status = 'shipped', shipped_at = confirmed_at - interval '1 second'",
+        "UPDATE orders SET confirmed_at = NULL",
     ] {
         assert!(sqlx::query(sql).execute(&pool).await.is_err(), "{sql}");
     }
