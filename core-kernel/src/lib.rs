@@ -31,8 +31,8 @@ pub use id::{ArchiveId, EventId, NotificationId, OrderId, SessionId, TokenId, Us
 pub use limit::{Decision, Limit, LimitKey, RateLimiter};
 pub use money::{Currency, Money, MoneyError};
 pub use outbox::{
-    EventPublisher, Outbox, OutboxBacklog, OutboxMessage, PublishError, RelayError, RelayReport,
-    Wake,
+    EventPublisher, KEEP_PUBLISHED, Outbox, OutboxBacklog, OutboxMessage, PublishError, Refused,
+    RelayError, RelayReport, Wake,
 };
 pub use page::{Page, PageRequest};
 pub use retention::{

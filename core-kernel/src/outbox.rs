@@ -2,6 +2,7 @@
 //! them to the broker afterwards, at least once and in order per subject.
 
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::{BoxError, EventId};
@@ -53,13 +54,25 @@ pub trait EventPublisher: Send + Sync {
     async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError>;
 }
 
+/// How long published events stay in the outbox, for those who look into what went out.
+pub const KEEP_PUBLISHED: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// An event that the broker refused, could not route, or did not answer for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Which.
+    pub event_id: EventId,
+    /// How often by now, from 1.
+    pub times: u32,
+}
+
 /// What one pass over the outbox did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RelayReport {
     /// Events that the broker confirmed and routed; they have left the outbox.
     pub published: usize,
-    /// Events that it refused, could not route or did not answer for; they stay.
-    pub refused: usize,
+    /// Events that it did not take; they stay.
+    pub refused: Vec<Refused>,
 }
 
 /// What waits in an outbox.
@@ -88,6 +101,9 @@ pub trait Outbox: Send + Sync {
     /// Claims up to `limit` events (at least 1), publishes them, and marks those that were confirmed
     /// and routed: they are not published again.
     ///
+    /// An event that was refused is never given up. It is tried again, less often each time but at
+    /// least once a minute, and however many are refused, events of other subjects go out.
+    ///
     /// Any number of relays may run at once: they skip what another has claimed, or take turns. An
     /// event is only claimed when no earlier event of its subject is unpublished, so order per
     /// subject holds. A claim ends with this call, or with the process that made it; when the call
@@ -101,6 +117,14 @@ pub trait Outbox: Send + Sync {
         publisher: &dyn EventPublisher,
         limit: u32,
     ) -> Result<RelayReport, RelayError>;
+
+    /// Removes events that were published at `until` or before, `limit` at most (at least 1), and
+    /// tells how many they were: fewer than `limit` when no more are left, or when another is at it.
+    /// An adapter that keeps no published events has none to remove.
+    ///
+    /// # Errors
+    /// `Store`; nothing is removed.
+    async fn prune(&self, until: Timestamp, limit: u32) -> Result<u64, RelayError>;
 
     /// What waits to be published.
     ///

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use core_kernel::{
-    BoxError, EventId, EventPublisher, Outbox, OutboxBacklog, OutboxMessage, RelayError,
+    BoxError, EventId, EventPublisher, Outbox, OutboxBacklog, OutboxMessage, Refused, RelayError,
     RelayReport,
 };
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ const NEXT: &str = "
            o.tracestate, o.created_at
     FROM order_outbox o
     WHERE o.published_at IS NULL
+      AND (o.retry_at IS NULL OR o.retry_at <= ?2)
       AND NOT EXISTS (SELECT 1 FROM order_outbox earlier
                       WHERE earlier.subject = o.subject AND earlier.id < o.id
                         AND earlier.published_at IS NULL)
@@ -24,6 +25,19 @@ const NEXT: &str = "
     LIMIT ?1";
 
 const MARK: &str = "UPDATE order_outbox SET published_at = ?2 WHERE id = ?1";
+
+// The wait doubles from 100 ms to a minute. There is one relay, so none keeps step with another.
+const REFUSE: &str = "
+    UPDATE order_outbox
+    SET refusals = refusals + 1,
+        retry_at = ?2 + min(100000 * (1 << min(refusals, 20)), 60000000)
+    WHERE id = ?1
+    RETURNING event_id, refusals";
+
+const PRUNE: &str = "
+    DELETE FROM order_outbox WHERE id IN (
+        SELECT id FROM order_outbox WHERE published_at <= ?1
+        ORDER BY published_at LIMIT ?2)";
 
 const BACKLOG: &str = "
     SELECT count(*) AS waiting, min(created_at) AS oldest
@@ -72,17 +86,27 @@ struct Row {
 pub struct SqliteOutbox(pub(crate) Database);
 
 impl SqliteOutbox {
-    async fn mark(&self, ids: &[i64]) -> sqlx::Result<()> {
+    /// Records what the broker answered: what it took is done, the rest is put off until later.
+    async fn record(&self, answered: &[(i64, bool)]) -> sqlx::Result<RelayReport> {
         let now = Micros(self.0.clock.now());
+        let mut report = RelayReport::default();
         let mut transaction = self.0.write().await?;
-        for id in ids {
-            sqlx::query(MARK)
-                .bind(id)
-                .bind(now)
-                .execute(&mut *transaction)
-                .await?;
+        for (id, taken) in answered {
+            if *taken {
+                let mark = sqlx::query(MARK).bind(id).bind(now);
+                mark.execute(&mut *transaction).await?;
+                report.published += 1;
+            } else {
+                let refuse = sqlx::query_as(REFUSE).bind(id).bind(now);
+                let (event, times): (Uuid, u32) = refuse.fetch_one(&mut *transaction).await?;
+                report.refused.push(Refused {
+                    event_id: EventId(event),
+                    times,
+                });
+            }
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        Ok(report)
     }
 }
 
@@ -115,6 +139,7 @@ impl Outbox for SqliteOutbox {
         let _turn = self.0.relaying.lock().await;
         let rows: Vec<Row> = sqlx::query_as(NEXT)
             .bind(i64::from(limit))
+            .bind(Micros(self.0.clock.now()))
             .fetch_all(self.0.read())
             .await
             .map_err(store)?;
@@ -124,16 +149,24 @@ impl Outbox for SqliteOutbox {
         let (ids, messages): (Vec<i64>, Vec<OutboxMessage>) =
             rows.into_iter().map(|row| (row.id, message(row))).unzip();
         let taken = publisher.publish(&messages).await?;
-        let published: Vec<i64> = ids
-            .iter()
-            .zip(&taken)
-            .filter_map(|(id, taken)| taken.then_some(*id))
-            .collect();
-        self.mark(&published).await.map_err(store)?;
-        Ok(RelayReport {
-            published: published.len(),
-            refused: ids.len() - published.len(),
-        })
+        // A message without an answer was not taken.
+        let answers = taken.into_iter().chain(std::iter::repeat(false));
+        let answered: Vec<(i64, bool)> = ids.into_iter().zip(answers).collect();
+        self.record(&answered).await.map_err(store)
+    }
+
+    async fn prune(&self, until: Timestamp, limit: u32) -> Result<u64, RelayError> {
+        let pruned = async {
+            let mut transaction = self.0.write().await?;
+            let pruned = sqlx::query(PRUNE)
+                .bind(Micros(until))
+                .bind(i64::from(limit))
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            Ok(pruned.rows_affected())
+        };
+        pruned.await.map_err(store)
     }
 
     async fn backlog(&self) -> Result<OutboxBacklog, RelayError> {

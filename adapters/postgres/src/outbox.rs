@@ -6,11 +6,13 @@ use std::time::Duration;
 use crate::pool::within;
 use async_trait::async_trait;
 use core_kernel::{
-    BoxError, EventId, EventPublisher, Outbox, OutboxBacklog, OutboxMessage, RelayError,
+    BoxError, EventId, EventPublisher, Outbox, OutboxBacklog, OutboxMessage, Refused, RelayError,
     RelayReport,
 };
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
 use sqlx::FromRow;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
 /// What is asked of one outbox table.
@@ -18,6 +20,8 @@ use uuid::Uuid;
 struct Sql {
     claim: &'static str,
     mark: &'static str,
+    refuse: &'static str,
+    prune: &'static str,
     backlog: &'static str,
 }
 
@@ -36,6 +40,7 @@ macro_rules! sql {
                 $table,
                 " o
                  WHERE o.published_at IS NULL
+                   AND (o.retry_at IS NULL OR o.retry_at <= now())
                    AND NOT EXISTS (SELECT 1 FROM ",
                 $table,
                 " earlier
@@ -49,6 +54,25 @@ macro_rules! sql {
                 "UPDATE ",
                 $table,
                 " SET published_at = clock_timestamp() WHERE id = ANY($1)"
+            ),
+            // The wait doubles from 100 ms to a minute, each time between half and all of that.
+            refuse: concat!(
+                "UPDATE ",
+                $table,
+                " SET refusals = refusals + 1,
+                      retry_at = clock_timestamp() + (0.5 + random() / 2) * least(
+                          interval '0.1 s' * power(2, least(refusals, 20)), interval '1 minute')
+                  WHERE id = ANY($1)
+                  RETURNING event_id, refusals"
+            ),
+            // Whatever another instance is pruning is left to it.
+            prune: concat!(
+                "DELETE FROM ",
+                $table,
+                " WHERE id = ANY(ARRAY(SELECT id FROM ",
+                $table,
+                " WHERE published_at <= $1 ORDER BY published_at
+                  LIMIT $2 FOR UPDATE SKIP LOCKED))"
             ),
             backlog: concat!(
                 "SELECT count(*) AS waiting,
@@ -126,21 +150,41 @@ impl PgOutbox {
                 return Err(error.into());
             }
         };
-        let published: Vec<i64> = ids
-            .iter()
-            .zip(&taken)
-            .filter_map(|(id, taken)| taken.then_some(*id))
-            .collect();
+        // A message without an answer was not taken.
+        let answers = taken.into_iter().chain(std::iter::repeat(false));
+        let answered: Vec<(i64, bool)> = ids.into_iter().zip(answers).collect();
+        let of = |took| {
+            let these = answered.iter().filter(move |(_, taken)| *taken == took);
+            these.map(|(id, _)| *id).collect::<Vec<i64>>()
+        };
+        let (published, refused) = (of(true), of(false));
         sqlx::query(self.sql.mark)
             .bind(&published)
             .execute(&mut *transaction)
             .await
             .map_err(store)?;
+        let refused = self.refuse(&mut transaction, &refused).await.map_err(store)?;
         transaction.commit().await.map_err(store)?;
         Ok(RelayReport {
             published: published.len(),
-            refused: ids.len() - published.len(),
+            refused,
         })
+    }
+
+    /// Puts events off until later.
+    async fn refuse(&self, connection: &mut PgConnection, ids: &[i64]) -> sqlx::Result<Vec<Refused>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let refusals: Vec<(Uuid, i32)> = sqlx::query_as(self.sql.refuse)
+            .bind(ids)
+            .fetch_all(connection)
+            .await?;
+        let refused = refusals.into_iter().map(|(id, times)| Refused {
+            event_id: EventId(id),
+            times: times.unsigned_abs(),
+        });
+        Ok(refused.collect())
     }
 }
 
@@ -171,6 +215,15 @@ impl Outbox for PgOutbox {
         tokio::time::timeout(PASS_TIMEOUT, self.pass(publisher, limit))
             .await
             .map_err(|late| RelayError::Store(BoxError::from(late)))?
+    }
+
+    async fn prune(&self, until: Timestamp, limit: u32) -> Result<u64, RelayError> {
+        let pruned = sqlx::query(self.sql.prune)
+            .bind(until.to_sqlx())
+            .bind(i64::from(limit))
+            .execute(&self.pool);
+        let pruned = within(pruned).await.map_err(store)?;
+        Ok(pruned.rows_affected())
     }
 
     async fn backlog(&self) -> Result<OutboxBacklog, RelayError> {

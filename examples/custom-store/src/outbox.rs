@@ -1,14 +1,15 @@
 //! The outbox: events wait here, written together with what they tell of, until a relay has
 //! handed them to the broker.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use async_trait::async_trait;
 use core_kernel::{
-    EventId, EventPublisher, OrderId, Outbox, OutboxBacklog, OutboxMessage, RelayError,
+    EventId, EventPublisher, OrderId, Outbox, OutboxBacklog, OutboxMessage, Refused, RelayError,
     RelayReport, RequestContext,
 };
 use core_orders::{HistoryEntry, OrderEvent, StoreError};
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::MemoryStore;
@@ -20,6 +21,8 @@ pub(crate) struct Queue {
     waiting: VecDeque<OutboxMessage>,
     /// The subjects (orders) of which a relay is publishing an event.
     claimed: HashSet<Uuid>,
+    /// How often the broker has refused an event that still waits.
+    refusals: HashMap<EventId, u32>,
     /// The ids of all events there ever were: published or not, an id is taken for good.
     ids: HashSet<EventId>,
 }
@@ -36,9 +39,20 @@ impl Queue {
         Ok(())
     }
 
+    /// Published events leave. Nobody asks for them again, so none is kept.
     fn remove(&mut self, published: &HashSet<EventId>) {
         self.waiting
             .retain(|message| !published.contains(&message.event_id));
+        self.refusals.retain(|event, _| !published.contains(event));
+    }
+
+    fn refuse(&mut self, event_id: EventId) -> Refused {
+        let times = self.refusals.entry(event_id).or_default();
+        *times += 1;
+        Refused {
+            event_id,
+            times: *times,
+        }
     }
 }
 
@@ -80,14 +94,21 @@ impl MemoryStore {
     fn claim(&self, limit: u32) -> Claim<'_> {
         let mut state = self.state();
         let Queue {
-            waiting, claimed, ..
+            waiting,
+            claimed,
+            refusals,
+            ..
         } = &mut state.queue;
-        let messages = waiting
+        let mut seen = claimed.clone();
+        let mut messages: Vec<OutboxMessage> = waiting
             .iter()
-            .filter(|message| claimed.insert(message.subject))
-            .take(limit as usize)
+            .filter(|message| seen.insert(message.subject))
             .cloned()
             .collect();
+        // What is refused again and again comes last, so that it holds up no other subject.
+        messages.sort_by_key(|message| refusals.get(&message.event_id).copied());
+        messages.truncate(limit as usize);
+        claimed.extend(messages.iter().map(|message| message.subject));
         Claim {
             store: self,
             messages,
@@ -119,15 +140,25 @@ impl Outbox for MemoryStore {
         let taken = publisher.publish(&claim.messages).await?;
         // Only what the broker took leaves the outbox; the rest is sent again, and so is what it
         // took without our knowing, from a pass that was dropped: at least once, never not at all.
-        let answers = claim.messages.iter().zip(taken);
-        let published: HashSet<EventId> = answers
-            .filter_map(|(message, taken)| taken.then_some(message.event_id))
-            .collect();
-        self.state().queue.remove(&published);
+        let answers = taken.into_iter().chain(std::iter::repeat(false));
+        let mut published = HashSet::new();
+        let mut refused = Vec::new();
+        let mut state = self.state();
+        for (message, taken) in claim.messages.iter().zip(answers) {
+            match taken {
+                true => drop(published.insert(message.event_id)),
+                false => refused.push(state.queue.refuse(message.event_id)),
+            }
+        }
+        state.queue.remove(&published);
         Ok(RelayReport {
             published: published.len(),
-            refused: claim.messages.len() - published.len(),
+            refused,
         })
+    }
+
+    async fn prune(&self, _until: Timestamp, _limit: u32) -> Result<u64, RelayError> {
+        Ok(0)
     }
 
     async fn backlog(&self) -> Result<OutboxBacklog, RelayError> {

@@ -185,6 +185,8 @@ impl Services {
         let use_cases = Orders::new(store, Arc::new(self.wake.clone()), Arc::new(SystemClock));
         let pruner = Pruner {
             orders: use_cases.clone(),
+            outbox: Arc::new(self.database.outbox()),
+            clock: Arc::new(SystemClock),
         };
         lifecycle.spawn("pruner", pruner.run(lifecycle.stopping()));
         Ok(orders::api(use_cases, verifier, self.order_limit))

@@ -56,8 +56,9 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
         AuthClient::new(client, &config.peers.auth_url, token).context("AUTH_SERVICE_URL")?;
 
     let wake = RelayWake::default();
+    let outbox = Arc::new(PgOutbox::orders(database.pool.clone()));
     let relay = Relay {
-        outbox: Arc::new(PgOutbox::orders(database.pool.clone())),
+        outbox: outbox.clone(),
         publisher: publisher.clone(),
         wake: wake.clone(),
     };
@@ -80,6 +81,8 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
     let orders = Orders::new(store, Arc::new(wake), Arc::new(SystemClock));
     let pruner = Pruner {
         orders: orders.clone(),
+        outbox,
+        clock: Arc::new(SystemClock),
     };
     lifecycle.spawn("pruner", pruner.run(lifecycle.stopping()));
     let api = api(orders, verifier, config.rate_limit);

@@ -1,8 +1,9 @@
 //! Housekeeping of the order service: what nobody asks for any more leaves the database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use core_kernel::{BoxError, chain};
+use core_kernel::{BoxError, Clock, KEEP_PUBLISHED, Outbox, chain};
 use core_orders::Orders;
 use shopflow_amqp::Backoff;
 use tokio::sync::watch;
@@ -19,6 +20,8 @@ const BREATH: Duration = Duration::from_millis(50);
 /// Prunes in the background. Any number may run: each takes the rows that no other has in hand.
 pub(crate) struct Pruner {
     pub(crate) orders: Orders,
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Pruner {
@@ -48,6 +51,10 @@ impl Pruner {
 
     async fn look(&self) -> Result<(), BoxError> {
         while self.orders.forget_keys(BATCH).await? == u64::from(BATCH) {
+            tokio::time::sleep(BREATH).await;
+        }
+        let until = self.clock.now() - KEEP_PUBLISHED;
+        while self.outbox.prune(until, BATCH).await? == u64::from(BATCH) {
             tokio::time::sleep(BREATH).await;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use core_kernel::{EventPublisher, Outbox, RelayError, RelayReport, Wake, chain};
+use core_kernel::{EventPublisher, Outbox, Refused, RelayError, RelayReport, Wake, chain};
 use shopflow_amqp::Backoff;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -16,6 +16,24 @@ const POLL: Duration = Duration::from_secs(1);
 
 /// How often the backlog is counted.
 const GAUGE: Duration = Duration::from_secs(5);
+
+/// An event that was refused so often needs somebody's eyes: no queue for it, or a full one.
+const STUBBORN: u32 = 5;
+
+fn tell(report: &RelayReport) {
+    metrics::counter!("shopflow_events_published_total").increment(report.published as u64);
+    metrics::counter!("shopflow_events_refused_total").increment(report.refused.len() as u64);
+    if !report.refused.is_empty() {
+        let refused = report.refused.len();
+        tracing::warn!(refused, "the broker refused events; they are tried again");
+    }
+    for refused in &report.refused {
+        let Refused { event_id, times } = refused;
+        if *times >= STUBBORN {
+            tracing::error!(%event_id, times, "the broker goes on refusing an event");
+        }
+    }
+}
 
 /// Wakes the relay in the same process. One wake is kept while the relay is busy.
 #[derive(Clone, Debug, Default)]
@@ -46,35 +64,32 @@ impl Relay {
                 self.count_backlog().await;
                 counted = Some(Instant::now());
             }
-            match self.pass().await {
-                Ok(report) if report.published > 0 => {
+            let passed = self.pass().await;
+            match &passed {
+                Ok(report) => {
                     backoff.reset();
-                    metrics::counter!("shopflow_events_published_total")
-                        .increment(report.published as u64);
-                    if report.refused == 0 {
+                    tell(report);
+                    if report.published > 0 {
                         continue;
                     }
                 }
-                Ok(RelayReport { refused: 0, .. }) => {
-                    backoff.reset();
-                    if last {
-                        return;
-                    }
-                    tokio::select! {
-                        () = self.wake.0.notified() => {}
-                        () = tokio::time::sleep(POLL) => {}
-                        _ = stop.wait_for(|stop| *stop) => {}
-                    }
-                    continue;
-                }
-                Ok(report) => tracing::warn!(refused = report.refused, "the broker refused events"),
-                Err(error) => tracing::warn!(error = chain(&error), "events wait in the outbox"),
+                Err(error) => tracing::warn!(error = chain(error), "events wait in the outbox"),
             }
             if last {
                 return;
             }
+            let pause = async {
+                match passed {
+                    // Each event that was refused has a back-off of its own, in the outbox.
+                    Ok(_) => tokio::select! {
+                        () = self.wake.0.notified() => {}
+                        () = tokio::time::sleep(POLL) => {}
+                    },
+                    Err(_) => backoff.pause().await,
+                }
+            };
             tokio::select! {
-                () = backoff.pause() => {}
+                () = pause => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         }

@@ -8,6 +8,7 @@
 mod attempts;
 mod keys;
 mod postgres;
+mod relay;
 mod retention;
 
 use std::sync::Arc;
