@@ -34,7 +34,7 @@ pub use outbox::{
     EventPublisher, KEEP_PUBLISHED, Outbox, OutboxBacklog, OutboxMessage, PublishError, Refused,
     RelayError, RelayReport, Wake,
 };
-pub use page::{Page, PageRequest};
+pub use page::{Page, PageRequest, Slice};
 pub use retention::{
     Outcome, Progress, Retained, RetentionError, RetentionLog, RetentionRun, RetentionRuns, RunBy,
     Tally, Turn, days_before, years_before,

@@ -46,9 +46,58 @@ pub struct Page<T> {
     pub total: u64,
 }
 
+/// Some items of a list from a place on, and whether there are more. It costs the same anywhere in
+/// the list, since nothing is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice<T> {
+    /// The items, in order.
+    pub items: Vec<T>,
+    /// Whether others follow.
+    pub more: bool,
+}
+
+impl<T> Slice<T> {
+    /// The slice that a store makes of one item more than was asked for, if there was one.
+    #[must_use]
+    pub fn of(mut items: Vec<T>, limit: u32) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        Self { items, more }
+    }
+}
+
+impl<T> Page<T> {
+    /// Whether others follow on later pages.
+    #[must_use]
+    pub fn has_more(&self, asked: PageRequest) -> bool {
+        asked.offset().saturating_add(self.items.len() as u64) < self.total
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slice_has_more_if_one_item_more_was_found() {
+        for (found, items, more) in [(0, 0, false), (2, 2, false), (3, 2, true)] {
+            let slice = Slice::of(vec![(); found], 2);
+            assert_eq!((slice.items.len(), slice.more), (items, more), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_more_unless_it_reaches_the_end() {
+        let second = PageRequest { page: 2, limit: 2 };
+        for (items, total, more) in [(2, 5, true), (2, 4, false), (1, 3, false), (0, 1, false)] {
+            let page = Page {
+                items: vec![(); items],
+                total,
+            };
+            assert_eq!(page.has_more(second), more, "{items} of {total}");
+        }
+    }
 
     #[test]
     fn pages_are_counted_from_one_and_the_last_may_be_short() {

@@ -34,7 +34,8 @@ pub use message::{Address, Contact, LineItem, OrderDetails};
 pub use notification::{Channel, Content, Draft, Notification, Status, Summary};
 pub use ports::{
     Attempt, AttemptOutcome, Claim, ContactReader, EmailSender, Job, Mail, NotificationFilter,
-    NotificationStore, OrderReader, ReadError, SendError, SmsSender, StoreError, Text, TokenReader,
+    NotificationPosition, NotificationStore, OrderReader, ReadError, SendError, SmsSender,
+    StoreError, Text, TokenReader,
 };
 #[cfg(feature = "testing")]
 pub use ports::{

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use core_kernel::{
-    BoxError, EventId, NotificationId, OrderId, Page, PageRequest, RequestContext, TokenId, UserId,
+    BoxError, EventId, NotificationId, OrderId, Page, PageRequest, RequestContext, Slice, TokenId,
+    UserId,
     UserScope,
 };
 use jiff::Timestamp;
@@ -228,6 +229,24 @@ pub struct NotificationFilter {
     pub status: Option<Status>,
 }
 
+/// A place in a list of notifications, newest first: that of the one with this time and id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotificationPosition {
+    /// When it was written down.
+    pub created_at: Timestamp,
+    /// Its id, which breaks ties.
+    pub id: NotificationId,
+}
+
+impl From<&Summary> for NotificationPosition {
+    fn from(summary: &Summary) -> Self {
+        Self {
+            created_at: summary.created_at,
+            id: summary.id,
+        }
+    }
+}
+
 /// Keeps notifications: one per event and channel, ever. Each call is one transaction.
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
@@ -281,4 +300,13 @@ pub trait NotificationStore: Send + Sync {
         filter: &NotificationFilter,
         page: PageRequest,
     ) -> Result<Page<Summary>, StoreError>;
+
+    /// Up to `limit` (1 to 100) of the notifications that pass the filter and come after a position,
+    /// newest first. It costs the same however far down the list the position is.
+    async fn list_after(
+        &self,
+        filter: &NotificationFilter,
+        after: NotificationPosition,
+        limit: u32,
+    ) -> Result<Slice<Summary>, StoreError>;
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use core_kernel::{
-    Caller, Clock, EventId, OrderId, Page, PageRequest, RequestContext, UserId, Wake,
+    Caller, Clock, EventId, OrderId, Page, PageRequest, RequestContext, Slice, UserId, Wake,
 };
 
 use crate::once::{IdempotencyKey, KeyedRequest, Once, Running};
 use crate::order::{Actor, HistoryEntry, NewOrder, Order, Placed};
-use crate::ports::{OrderFilter, OrderSort, OrderStore, OrderSummary, StoreError};
+use crate::ports::{OrderFilter, OrderPosition, OrderSort, OrderStore, OrderSummary, StoreError};
 use crate::state::TransitionError;
 
 /// Why an order cannot be read.
@@ -208,6 +208,20 @@ impl Orders {
         page: PageRequest,
     ) -> Result<Page<OrderSummary>, StoreError> {
         self.store.list(filter, sort, page).await
+    }
+
+    /// Up to `limit` orders that come after a position in their list. The filter's scope was resolved
+    /// as for [`Orders::list`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_after(
+        &self,
+        filter: OrderFilter,
+        after: OrderPosition,
+        limit: u32,
+    ) -> Result<Slice<OrderSummary>, StoreError> {
+        self.store.list_after(filter, after, limit).await
     }
 
     /// An order's history, oldest first, if the caller may see the order.

@@ -21,6 +21,9 @@ pub use once::{Fingerprint, IdempotencyKey, KeyedRequest, Once};
 pub use order::{Actor, Change, HistoryEntry, NewOrder, Order, Placed};
 #[cfg(feature = "testing")]
 pub use ports::MockOrderStore;
-pub use ports::{OrderFilter, OrderSort, OrderStore, OrderSummary, SortField, StoreError};
+pub use ports::{
+    OrderFilter, OrderPosition, OrderSort, OrderStore, OrderSummary, SortField, SortValue,
+    StoreError,
+};
 pub use retention::{OrderAges, OrderRetention};
 pub use state::{OrderState, OrderStatus, TransitionError};

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use core_kernel::{
-    BoxError, Currency, Money, OrderId, Page, PageRequest, RequestContext, UserScope,
+    BoxError, Currency, Money, OrderId, Page, PageRequest, RequestContext, Slice, UserScope,
 };
 use jiff::Timestamp;
 
@@ -79,6 +79,66 @@ pub struct OrderSummary {
     pub currency: Currency,
     /// When it was placed.
     pub created_at: Timestamp,
+    /// When it last changed. Lists do not show it, but are sorted by it.
+    pub updated_at: Timestamp,
+}
+
+/// What an order has in the field that a list is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SortValue {
+    /// When it was placed.
+    CreatedAt(Timestamp),
+    /// When it last changed.
+    UpdatedAt(Timestamp),
+    /// What it costs.
+    TotalAmount(Money),
+    /// Where it stands.
+    Status(OrderStatus),
+}
+
+/// A place in a sorted list: that of the order with this value and id, whether or not it is (still)
+/// there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderPosition {
+    /// Its value in the field that the list is sorted by.
+    pub value: SortValue,
+    /// Its id, which breaks ties.
+    pub id: OrderId,
+    /// Whether the list goes down from there.
+    pub descending: bool,
+}
+
+impl OrderSort {
+    /// Where an order stands in a list that is sorted so.
+    #[must_use]
+    pub fn position_of(self, order: &OrderSummary) -> OrderPosition {
+        OrderPosition {
+            value: match self.by {
+                SortField::CreatedAt => SortValue::CreatedAt(order.created_at),
+                SortField::UpdatedAt => SortValue::UpdatedAt(order.updated_at),
+                SortField::TotalAmount => SortValue::TotalAmount(order.total_amount),
+                SortField::Status => SortValue::Status(order.status),
+            },
+            id: order.id,
+            descending: self.descending,
+        }
+    }
+}
+
+impl OrderPosition {
+    /// How the list is sorted that this is a place in.
+    #[must_use]
+    pub fn sort(&self) -> OrderSort {
+        OrderSort {
+            by: match self.value {
+                SortValue::CreatedAt(_) => SortField::CreatedAt,
+                SortValue::UpdatedAt(_) => SortField::UpdatedAt,
+                SortValue::TotalAmount(_) => SortField::TotalAmount,
+                SortValue::Status(_) => SortField::Status,
+            },
+            descending: self.descending,
+        }
+    }
 }
 
 /// Keeps orders together with their history and the events they raise. Each call is one
@@ -105,6 +165,15 @@ pub trait OrderStore: Send + Sync {
         page: PageRequest,
     ) -> Result<Page<OrderSummary>, StoreError>;
 
+    /// Up to `limit` (1 to 100) of the orders that pass the filter and come after a position, in the
+    /// order of its list. The position is that of an order which passed the filter. It costs the same however far down the list the position is.
+    async fn list_after(
+        &self,
+        filter: OrderFilter,
+        after: OrderPosition,
+        limit: u32,
+    ) -> Result<Slice<OrderSummary>, StoreError>;
+
     /// An order's history, oldest first; empty for an unknown order.
     async fn history(&self, id: OrderId) -> Result<Vec<HistoryEntry>, StoreError>;
 
@@ -123,8 +192,8 @@ pub trait OrderStore: Send + Sync {
     /// | `occurred_at` | the history entry's `at`, in whole seconds |
     ///
     /// # Errors
-    /// `Broken` if an order with this id, or an event with one of these ids, was ever stored: an id
-    /// is taken for good, also when the event was published long ago. Nothing is written.
+    /// `Broken` if an order with this id, or an event with one of these ids, is stored: an event's id
+    /// is taken for as long as the outbox keeps it, published or not. Nothing is written.
     async fn insert(&self, placed: &Placed, context: &RequestContext) -> Result<(), StoreError>;
 
     /// Does what `insert` does and records the request's key with it, all or nothing; unless the

@@ -18,6 +18,7 @@ mod browser;
 mod command_line;
 mod contracts;
 mod crashes;
+mod cursors;
 mod dev;
 mod events;
 mod layering;

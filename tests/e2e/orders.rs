@@ -294,8 +294,11 @@ async fn pages_of_a_list_neither_repeat_nor_skip(on: Backend) {
                     .get(&path)
                     .await
                     .json();
-                let expected =
-                    json!({ "page": page, "limit": 3, "total_items": 7, "total_pages": 3 });
+                let next = &list["pagination"]["next_cursor"];
+                assert_eq!(next.is_string(), page < 3, "{next}");
+                let expected = json!({
+                    "page": page, "limit": 3, "total_items": 7, "total_pages": 3, "next_cursor": next
+                });
                 assert_eq!(list["pagination"], expected);
                 for order in list["data"].as_array().unwrap() {
                     assert_eq!(order.as_object().unwrap().len(), 5, "{order}");

@@ -95,7 +95,7 @@ async fn a_customer_orders_and_is_told_and_an_admin_ships_and_the_customer_is_to
     assert!(newest.get("body").is_none());
     assert_eq!(
         list["pagination"],
-        json!({ "page": 1, "limit": 20, "total_items": 2, "total_pages": 1 })
+        json!({ "page": 1, "limit": 20, "total_items": 2, "total_pages": 1, "next_cursor": null })
     );
     let path = format!("/notifications/{}", newest["id"].as_str().unwrap());
     let whole = world

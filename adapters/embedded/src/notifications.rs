@@ -1,23 +1,23 @@
 //! Notifications: one per event and channel, claimed by a lease before they are sent.
 
+mod list;
 mod row;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use core_kernel::{EventId, NotificationId, Page, PageRequest, UserScope};
+use core_kernel::{EventId, NotificationId, Page, PageRequest, Slice};
 use core_notify::{
-    Attempt, AttemptOutcome, Channel, Claim, Draft, Job, Notification, NotificationFilter,
-    NotificationStore, Status, StoreError, Summary,
+    Attempt, AttemptOutcome, Claim, Draft, Job, Notification, NotificationFilter,
+    NotificationPosition, NotificationStore, Status, StoreError, Summary,
 };
 use jiff::{SignedDuration, Timestamp};
 use sqlx::SqliteConnection;
-use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::notify_error;
 use crate::value::Micros;
-use row::{AttemptRow, JobRow, KnownRow, ListRow, NotificationRow};
+use row::{AttemptRow, JobRow, KnownRow, NotificationRow};
 
 const ENQUEUE: &str = "
     INSERT INTO notifications (id, event_id, user_id, order_id, channel, type, recipient, subject,
@@ -80,26 +80,6 @@ const FIND: &str = "
     SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at, created_at,
            body, provider_ref, error_message
     FROM notifications WHERE id = ?1";
-
-// One page and the total; the total comes even when the page is empty. A part of the filter that is
-// NULL lets everything pass.
-const LIST: &str = "
-    SELECT counted.total, page.*
-    FROM (SELECT count(*) AS total FROM notifications
-          WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR channel = ?2)
-            AND (?3 IS NULL OR order_id = ?3) AND (?4 IS NULL OR type = ?4)
-            AND (?5 IS NULL OR status = ?5)) AS counted
-    LEFT JOIN (
-        SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at,
-               created_at
-        FROM notifications
-        WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR channel = ?2)
-          AND (?3 IS NULL OR order_id = ?3) AND (?4 IS NULL OR type = ?4)
-          AND (?5 IS NULL OR status = ?5)
-        ORDER BY created_at DESC, id DESC
-        LIMIT ?6 OFFSET ?7
-    ) AS page
-    ORDER BY page.created_at DESC, page.id DESC";
 
 /// A lease outlives every attempt (8 s at most), and little more: after a crash its message waits
 /// for it to end.
@@ -326,26 +306,15 @@ impl NotificationStore for SqliteNotificationStore {
         filter: &NotificationFilter,
         page: PageRequest,
     ) -> Result<Page<Summary>, StoreError> {
-        let user: Option<Uuid> = match filter.scope {
-            UserScope::One(id) => Some(id.0),
-            UserScope::All => None,
-        };
-        let rows: Vec<ListRow> = sqlx::query_as(LIST)
-            .bind(user)
-            .bind(filter.channel.map(Channel::as_str))
-            .bind(filter.order_id.map(|id| id.0))
-            .bind(filter.type_key.clone())
-            .bind(filter.status.map(Status::as_str))
-            .bind(i64::from(page.limit))
-            .bind(i64::try_from(page.offset()).unwrap_or(i64::MAX))
-            .fetch_all(self.0.read())
-            .await
-            .map_err(notify_error)?;
-        let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
-        let items = rows
-            .into_iter()
-            .filter_map(|row| row.summary().transpose())
-            .collect::<Result<_, _>>()?;
-        Ok(Page { items, total })
+        list::page(self.0.read(), filter, page).await
+    }
+
+    async fn list_after(
+        &self,
+        filter: &NotificationFilter,
+        after: NotificationPosition,
+        limit: u32,
+    ) -> Result<Slice<Summary>, StoreError> {
+        list::after(self.0.read(), filter, after, limit).await
     }
 }

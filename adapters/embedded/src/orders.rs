@@ -1,22 +1,23 @@
 //! Orders with their history and their events.
 
+mod list;
 mod row;
 
 use async_trait::async_trait;
-use core_kernel::{OrderId, Page, PageRequest, RequestContext, UserScope};
+use core_kernel::{OrderId, Page, PageRequest, RequestContext, Slice};
 use core_orders::{
     Change, HistoryEntry, IdempotencyKey, KeyedRequest, Once, Order, OrderEvent, OrderFilter,
-    OrderSort, OrderStatus, OrderStore, OrderSummary, Placed, SortField, StoreError,
+    OrderPosition, OrderSort, OrderStatus, OrderStore, OrderSummary, Placed, StoreError,
 };
 use jiff::Timestamp;
+use sqlx::SqliteConnection;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, SqliteConnection};
 use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::order_error;
 use crate::value::{Amount, Micros};
-use row::{HistoryRow, OrderRow, SummaryRow};
+use row::{HistoryRow, OrderRow};
 
 const FIND: &str = "
     SELECT id, user_id, status, items, shipping_address, total_amount, currency, notes,
@@ -63,39 +64,6 @@ const QUEUE: &str = "
 /// Orders in the tables `orders`, `order_history` and `order_outbox`.
 #[derive(Clone, Debug)]
 pub struct SqliteOrderStore(pub(crate) Database);
-
-/// One page and the total; the total comes even when the page is empty.
-fn list_sql(filter: OrderFilter, sort: OrderSort) -> String {
-    let column = match sort.by {
-        SortField::CreatedAt => "created_at",
-        SortField::UpdatedAt => "updated_at",
-        // TEXT would sort 9 after 10. A double holds every amount up to the limit exactly enough.
-        SortField::TotalAmount => "CAST(total_amount AS REAL)",
-        SortField::Status => "status",
-    };
-    let direction = if sort.descending { "DESC" } else { "ASC" };
-    let user = match filter.scope {
-        UserScope::One(_) => "user_id = ?1",
-        UserScope::All => "?1 IS NULL",
-    };
-    let status = match filter.status {
-        Some(_) => "status = ?2",
-        None => "?2 IS NULL",
-    };
-    format!(
-        "SELECT counted.total, page.id, page.status, page.total_amount, page.currency,
-                page.created_at
-         FROM (SELECT count(*) AS total FROM orders WHERE {user} AND {status}) AS counted
-         LEFT JOIN (
-             SELECT id, status, total_amount, currency, created_at,
-                    row_number() OVER (ORDER BY {column} {direction}, id {direction}) AS place
-             FROM orders WHERE {user} AND {status}
-             ORDER BY {column} {direction}, id {direction}
-             LIMIT ?3 OFFSET ?4
-         ) AS page
-         ORDER BY page.place"
-    )
-}
 
 async fn log(
     connection: &mut SqliteConnection,
@@ -242,25 +210,16 @@ impl OrderStore for SqliteOrderStore {
         sort: OrderSort,
         page: PageRequest,
     ) -> Result<Page<OrderSummary>, StoreError> {
-        let user = match filter.scope {
-            UserScope::One(id) => Some(id.0),
-            UserScope::All => None,
-        };
-        // Assembled from the constant pieces above; every value is bound.
-        let rows: Vec<SummaryRow> = sqlx::query_as(AssertSqlSafe(list_sql(filter, sort)))
-            .bind(user)
-            .bind(filter.status.map(OrderStatus::as_str))
-            .bind(i64::from(page.limit))
-            .bind(i64::try_from(page.offset()).unwrap_or(i64::MAX))
-            .fetch_all(self.0.read())
-            .await
-            .map_err(order_error)?;
-        let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
-        let items = rows
-            .into_iter()
-            .filter_map(|row| row.summary().transpose())
-            .collect::<Result<_, _>>()?;
-        Ok(Page { items, total })
+        list::page(self.0.read(), filter, sort, page).await
+    }
+
+    async fn list_after(
+        &self,
+        filter: OrderFilter,
+        after: OrderPosition,
+        limit: u32,
+    ) -> Result<Slice<OrderSummary>, StoreError> {
+        list::after(self.0.read(), filter, after, limit).await
     }
 
     async fn history(&self, id: OrderId) -> Result<Vec<HistoryEntry>, StoreError> {

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use core_kernel::{At, BoxError, Faults};
+use core_kernel::{At, BoxError, Faults, Violation};
 use http::header::{ALLOW, CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
@@ -94,6 +94,13 @@ impl ApiError {
         let mut error = Self::new(StatusCode::BAD_REQUEST, "validation_failed", detail);
         error.0.faults = faults;
         error
+    }
+
+    /// 400: the `cursor` of a list is none, or another list's.
+    pub(crate) fn bad_cursor(violation: Violation) -> Self {
+        let mut faults = Faults::new();
+        faults.add_parameter("cursor", violation);
+        Self::validation(faults)
     }
 
     /// 400: the body is no JSON.

@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod client;
 mod cors;
+mod cursor;
 mod edge;
 mod error;
 mod fields;

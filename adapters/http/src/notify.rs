@@ -7,14 +7,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use core_kernel::{Faults, NotificationId, Text, TokenVerifier, Violation};
 use core_notify::{
-    AttemptsError, Channel, FindError, NotificationFilter, Notifications, Status, StoreError,
+    AttemptsError, Channel, FindError, NotificationFilter, NotificationPosition, Notifications,
+    Status, StoreError, Summary,
 };
 use http::{Method, StatusCode};
+use jiff::Timestamp;
+use serde::Serialize;
 
+use crate::cursor;
 use crate::error::ApiError;
-use crate::orders::{authenticate, scope};
+use crate::orders::{Pagination, authenticate, scope};
 use crate::pipeline::Api;
-use crate::query::one_of;
+use crate::query::{Part, one_of, scope_word};
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
 use crate::route::Route;
@@ -84,12 +88,25 @@ impl NotifyApi {
                 Status::from_word(word).ok_or_else(|| one_of(&["queued", "sent", "failed"]))
             }),
         };
-        let page = query.page(&mut faults);
+        let part = query.part(&mut faults);
         if !faults.is_empty() {
             return Err(ApiError::validation(faults));
         }
-        let found = self.notifications.list(&filter, page).await?;
-        reply::json(StatusCode::OK, &List::new(&found, page))
+        match part {
+            Part::Page(page) => {
+                let found = self.notifications.list(&filter, page).await?;
+                let next = next(&filter, &found.items, found.has_more(page));
+                let pagination = Pagination::new(page, found.total).then(next);
+                reply::json(StatusCode::OK, &List::new(&found.items, pagination))
+            }
+            Part::After { cursor, limit } => {
+                let after = position(&filter, &cursor)?;
+                let found = self.notifications.list_after(&filter, after, limit).await?;
+                let next = next(&filter, &found.items, found.more);
+                let pagination = Pagination::uncounted(limit).then(next);
+                reply::json(StatusCode::OK, &List::new(&found.items, pagination))
+            }
+        }
     }
 
     async fn get(&self, request: &Inbound, id: &str) -> Result<Reply, ApiError> {
@@ -106,6 +123,32 @@ impl NotifyApi {
         let attempts = self.notifications.attempts(&caller, id).await?;
         reply::json(StatusCode::OK, &Attempts::from(attempts.as_slice()))
     }
+}
+
+/// What a cursor says of its list.
+fn list(filter: &NotificationFilter) -> impl Serialize {
+    (
+        "notifications",
+        scope_word(filter.scope),
+        filter.channel.map(Channel::as_str),
+        filter.order_id,
+        filter.type_key.clone(),
+        filter.status.map(Status::as_str),
+    )
+}
+
+/// The cursor of the last of these, unless it is the last of all.
+fn next(filter: &NotificationFilter, items: &[Summary], more: bool) -> Option<String> {
+    let last = items.last().filter(|_| more)?;
+    let time = last.created_at.as_microsecond().to_string();
+    Some(cursor::write(&list(filter), last.id.0, &time))
+}
+
+fn position(filter: &NotificationFilter, text: &str) -> Result<NotificationPosition, ApiError> {
+    let time = |value: &str| Timestamp::from_microsecond(value.parse().ok()?).ok();
+    let (id, created_at) = cursor::read(&list(filter), text, time).map_err(ApiError::bad_cursor)?;
+    let id = NotificationId(id);
+    Ok(NotificationPosition { created_at, id })
 }
 
 fn unknown_notification() -> ApiError {

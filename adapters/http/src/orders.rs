@@ -2,8 +2,9 @@
 
 mod dto;
 mod fingerprint;
+mod list;
 
-pub(crate) use dto::Pagination;
+pub(crate) use dto::{Pagination, Walk};
 
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use core_kernel::{
     TokenVerifier, UserScope, VerifyError, Violation,
 };
 use core_orders::{
-    AccessError, Actor, IdempotencyKey, KeyedRequest, OrderFilter, OrderSort, OrderStatus, Orders,
-    PlaceError, Placement, SortField, StoreError, TransitionError, TransitionFailure,
+    AccessError, Actor, IdempotencyKey, KeyedRequest, OrderStatus, Orders, PlaceError, Placement,
+    StoreError, TransitionError, TransitionFailure,
 };
 use http::header::LOCATION;
 use http::{HeaderValue, Method, StatusCode};
@@ -23,11 +24,11 @@ use crate::error::ApiError;
 use crate::fields;
 use crate::limit::{self, Limiter};
 use crate::pipeline::Api;
-use crate::query::{Query, one_of};
+use crate::query::Query;
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
 use crate::route::Route;
-use dto::{History, List, OrderDto, Transitioned};
+use dto::{History, OrderDto, Transitioned};
 
 /// A client's own name for its request (draft-ietf-httpapi-idempotency-key-header).
 const KEY: &str = "Idempotency-Key";
@@ -122,23 +123,8 @@ impl OrdersApi {
 
     async fn list(&self, request: &Inbound) -> Result<Reply, ApiError> {
         let caller = self.caller(request).await?;
-        let query = request.query();
-        let mut faults = Faults::new();
-        let scope = scope(&caller, &query, &mut faults)?;
-        let filter = OrderFilter {
-            scope,
-            status: query.optional(&mut faults, "status", |word| {
-                word.parse()
-                    .map_err(|_| one_of(&OrderStatus::ALL.map(OrderStatus::as_str)))
-            }),
-        };
-        let sort = sort(&query, &mut faults);
-        let page = query.page(&mut faults);
-        if !faults.is_empty() {
-            return Err(ApiError::validation(faults));
-        }
-        let found = self.orders.list(filter, sort, page).await?;
-        reply::json(StatusCode::OK, &List::new(&found, page))
+        let asked = list::Asked::read(&caller, &request.query())?;
+        reply::json(StatusCode::OK, &asked.answer(&self.orders).await?)
     }
 
     async fn get(&self, request: &Inbound, id: &str) -> Result<Reply, ApiError> {
@@ -243,31 +229,6 @@ pub(crate) fn scope(
             faults.add_parameter("user_id", Violation::new("required", error.to_string()));
             Ok(UserScope::All)
         }
-    }
-}
-
-fn sort(query: &Query, faults: &mut Faults) -> OrderSort {
-    let default = OrderSort::default();
-    let by = query.optional(faults, "sort_by", |word| match word {
-        "created_at" => Ok(SortField::CreatedAt),
-        "updated_at" => Ok(SortField::UpdatedAt),
-        "total_amount" => Ok(SortField::TotalAmount),
-        "status" => Ok(SortField::Status),
-        _ => Err(one_of(&[
-            "created_at",
-            "updated_at",
-            "total_amount",
-            "status",
-        ])),
-    });
-    let descending = query.optional(faults, "sort_dir", |word| match word {
-        "asc" => Ok(false),
-        "desc" => Ok(true),
-        _ => Err(one_of(&["asc", "desc"])),
-    });
-    OrderSort {
-        by: by.unwrap_or(default.by),
-        descending: descending.unwrap_or(default.descending),
     }
 }
 

@@ -7,6 +7,22 @@ use form_urlencoded::parse;
 /// counts.
 pub(crate) struct Query(Vec<(String, String)>);
 
+/// Which part of a list is asked for.
+pub(crate) enum Part {
+    /// A page; the list is counted.
+    Page(PageRequest),
+    /// What comes after a place; nothing is counted.
+    After { cursor: String, limit: u32 },
+}
+
+/// The scope in a cursor's description of its list.
+pub(crate) fn scope_word(scope: UserScope) -> String {
+    match scope {
+        UserScope::One(user) => user.to_string(),
+        UserScope::All => "all".to_owned(),
+    }
+}
+
 impl Query {
     pub(crate) fn parse(query: &str) -> Self {
         Self(parse(query.as_bytes()).into_owned().collect())
@@ -41,6 +57,24 @@ impl Query {
         PageRequest {
             page: page.unwrap_or(1),
             limit: limit.unwrap_or(PageRequest::DEFAULT_LIMIT),
+        }
+    }
+
+    /// `page` and `limit`, or `cursor` and `limit`: a cursor is a place of its own.
+    pub(crate) fn part(&self, faults: &mut Faults) -> Part {
+        let page = self.page(faults);
+        match self.get("cursor") {
+            None => Part::Page(page),
+            Some(cursor) => {
+                if self.get("page").is_some() {
+                    let message = "cannot be given together with page";
+                    faults.add_parameter("cursor", Violation::new("exclusive", message));
+                }
+                Part::After {
+                    cursor: cursor.to_owned(),
+                    limit: page.limit,
+                }
+            }
         }
     }
 
@@ -101,5 +135,19 @@ mod tests {
             assert_eq!(page(bad).2, 1, "{bad}");
         }
         assert_eq!(page("page=0&limit=0").2, 2);
+    }
+
+    #[test]
+    fn a_cursor_goes_with_a_limit_and_not_with_a_page() {
+        let part = |query: &str| {
+            let mut faults = Faults::new();
+            let part = Query::parse(query).part(&mut faults);
+            (part, faults.as_slice().len())
+        };
+        assert!(matches!(part("limit=7").0, Part::Page(page) if page.limit == 7));
+        let (after, faults) = part("cursor=x&limit=7");
+        assert!(matches!(after, Part::After { cursor, limit: 7 } if cursor == "x"));
+        assert_eq!(faults, 0);
+        assert_eq!(part("cursor=x&page=1").1, 1);
     }
 }

@@ -1,24 +1,24 @@
 //! Notifications: one per event and channel, claimed by a lease before they are sent.
 
+mod list;
 mod row;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use core_kernel::{EventId, NotificationId, Page, PageRequest, UserScope};
+use core_kernel::{EventId, NotificationId, Page, PageRequest, Slice};
 use core_notify::{
-    Attempt, Channel, Claim, Draft, Job, Notification, NotificationFilter, NotificationStore,
-    Status, StoreError, Summary,
+    Attempt, Channel, Claim, Draft, Job, Notification, NotificationFilter, NotificationPosition,
+    NotificationStore, Status, StoreError, Summary,
 };
 use jiff_sqlx::ToSqlx;
 use sqlx::Postgres;
 use sqlx::postgres::{PgArguments, PgPool};
 use sqlx::query::Query;
-use uuid::Uuid;
 
 use crate::error::notify_error;
 use crate::pool::within;
-use row::{AttemptRow, ClaimRow, JobRow, ListRow, NotificationRow};
+use row::{AttemptRow, ClaimRow, JobRow, NotificationRow};
 
 // A lease outlives every attempt (8 s at most), and little more: after a crash its message waits
 // for it to end. Leases are kept by the database's clock, since several machines compare them.
@@ -125,26 +125,6 @@ const FIND: &str = "
     SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at, created_at,
            body, provider_ref, error_message
     FROM notifications WHERE id = $1";
-
-// One page and the total in one round trip; the total comes even when the page is empty. A part of
-// the filter that is NULL lets everything pass; custom plans drop it.
-const LIST: &str = "
-    SELECT counted.total, page.*
-    FROM (SELECT count(*) AS total FROM notifications
-          WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR channel = $2)
-            AND ($3::uuid IS NULL OR order_id = $3) AND ($4::text IS NULL OR type = $4)
-            AND ($5::text IS NULL OR status = $5)) AS counted
-    LEFT JOIN LATERAL (
-        SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at,
-               created_at
-        FROM notifications
-        WHERE ($1::uuid IS NULL OR user_id = $1) AND ($2::text IS NULL OR channel = $2)
-          AND ($3::uuid IS NULL OR order_id = $3) AND ($4::text IS NULL OR type = $4)
-          AND ($5::text IS NULL OR status = $5)
-        ORDER BY created_at DESC, id DESC
-        LIMIT $6 OFFSET $7
-    ) AS page ON true
-    ORDER BY page.created_at DESC, page.id DESC";
 
 /// How long to wait before an outcome that could not be recorded is recorded again.
 const RECORD_AGAIN: Duration = Duration::from_millis(200);
@@ -300,26 +280,15 @@ impl NotificationStore for PgNotificationStore {
         filter: &NotificationFilter,
         page: PageRequest,
     ) -> Result<Page<Summary>, StoreError> {
-        let user: Option<Uuid> = match filter.scope {
-            UserScope::One(id) => Some(id.0),
-            UserScope::All => None,
-        };
-        let rows: Vec<ListRow> = sqlx::query_as(LIST)
-            .bind(user)
-            .bind(filter.channel.map(Channel::as_str))
-            .bind(filter.order_id.map(|id| id.0))
-            .bind(filter.type_key.as_deref())
-            .bind(filter.status.map(Status::as_str))
-            .bind(i64::from(page.limit))
-            .bind(i64::try_from(page.offset()).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(notify_error)?;
-        let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
-        let items = rows
-            .into_iter()
-            .filter_map(|row| row.summary().transpose())
-            .collect::<Result<_, _>>()?;
-        Ok(Page { items, total })
+        list::page(&self.pool, filter, page).await
+    }
+
+    async fn list_after(
+        &self,
+        filter: &NotificationFilter,
+        after: NotificationPosition,
+        limit: u32,
+    ) -> Result<Slice<Summary>, StoreError> {
+        list::after(&self.pool, filter, after, limit).await
     }
 }

@@ -1,24 +1,25 @@
 //! Orders with their history and their events.
 
+mod list;
 mod row;
 
 use async_trait::async_trait;
-use core_kernel::{OrderId, Page, PageRequest, RequestContext, UserScope};
+use core_kernel::{OrderId, Page, PageRequest, RequestContext, Slice};
 use core_orders::{
     Change, HistoryEntry, IdempotencyKey, KeyedRequest, Once, Order, OrderEvent, OrderFilter,
-    OrderSort, OrderStore, OrderSummary, Placed, SortField, StoreError,
+    OrderPosition, OrderSort, OrderStore, OrderSummary, Placed, StoreError,
 };
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::postgres::{PgArguments, PgPool};
 use sqlx::query::Query;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow, Row};
+use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use crate::error::order_error;
 use crate::pool::within;
-use row::{HistoryRow, InsertRow, OrderRow, SummaryRow};
+use row::{HistoryRow, InsertRow, OrderRow};
 
 const FIND: &str = "
     SELECT id, user_id, status, items, shipping_address, total_amount, currency, notes,
@@ -177,37 +178,6 @@ fn bind_events<'q>(
         .bind(payloads))
 }
 
-/// One page and the total in one round trip; the total comes even when the page is empty.
-fn list_sql(filter: OrderFilter, sort: OrderSort) -> String {
-    let column = match sort.by {
-        SortField::CreatedAt => "created_at",
-        SortField::UpdatedAt => "updated_at",
-        SortField::TotalAmount => "total_amount",
-        SortField::Status => "status",
-    };
-    let direction = if sort.descending { "DESC" } else { "ASC" };
-    let user = match filter.scope {
-        UserScope::One(_) => "user_id = $1",
-        UserScope::All => "$1::uuid IS NULL",
-    };
-    let status = match filter.status {
-        Some(_) => "status = $2",
-        None => "$2::text IS NULL",
-    };
-    format!(
-        "SELECT counted.total, page.id, page.status, page.total_amount, page.currency,
-                page.created_at
-         FROM (SELECT count(*) AS total FROM orders WHERE {user} AND {status}) AS counted
-         LEFT JOIN LATERAL (
-             SELECT id, status, total_amount, currency, created_at, updated_at
-             FROM orders WHERE {user} AND {status}
-             ORDER BY {column} {direction}, id {direction}
-             LIMIT $3 OFFSET $4
-         ) AS page ON true
-         ORDER BY page.{column} {direction}, page.id {direction}"
-    )
-}
-
 #[async_trait]
 impl OrderStore for PgOrderStore {
     async fn find(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
@@ -226,25 +196,16 @@ impl OrderStore for PgOrderStore {
         sort: OrderSort,
         page: PageRequest,
     ) -> Result<Page<OrderSummary>, StoreError> {
-        let user = match filter.scope {
-            UserScope::One(id) => Some(id.0),
-            UserScope::All => None,
-        };
-        // Assembled from the constant pieces above; every value is bound.
-        let rows: Vec<SummaryRow> = sqlx::query_as(AssertSqlSafe(list_sql(filter, sort)))
-            .bind(user)
-            .bind(filter.status.map(core_orders::OrderStatus::as_str))
-            .bind(i64::from(page.limit))
-            .bind(i64::try_from(page.offset()).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(order_error)?;
-        let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
-        let items = rows
-            .into_iter()
-            .filter_map(|row| row.summary().transpose())
-            .collect::<Result<_, _>>()?;
-        Ok(Page { items, total })
+        list::page(&self.pool, filter, sort, page).await
+    }
+
+    async fn list_after(
+        &self,
+        filter: OrderFilter,
+        after: OrderPosition,
+        limit: u32,
+    ) -> Result<Slice<OrderSummary>, StoreError> {
+        list::after(&self.pool, filter, after, limit).await
     }
 
     async fn history(&self, id: OrderId) -> Result<Vec<HistoryEntry>, StoreError> {

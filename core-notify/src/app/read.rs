@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use core_kernel::{Caller, NotificationId, Page, PageRequest, Role};
+use core_kernel::{Caller, NotificationId, Page, PageRequest, Role, Slice};
 
 use crate::notification::{Notification, Summary};
-use crate::ports::{Attempt, NotificationFilter, NotificationStore, StoreError};
+use crate::ports::{
+    Attempt, NotificationFilter, NotificationPosition, NotificationStore, StoreError,
+};
 
 /// Why a notification cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -88,5 +90,19 @@ impl Notifications {
         page: PageRequest,
     ) -> Result<Page<Summary>, StoreError> {
         self.store.list(filter, page).await
+    }
+
+    /// Up to `limit` notifications that come after a position in their list. The filter's scope was
+    /// resolved as for [`Notifications::list`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn list_after(
+        &self,
+        filter: &NotificationFilter,
+        after: NotificationPosition,
+        limit: u32,
+    ) -> Result<Slice<Summary>, StoreError> {
+        self.store.list_after(filter, after, limit).await
     }
 }

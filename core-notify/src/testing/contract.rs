@@ -34,6 +34,7 @@ macro_rules! notification_store_contract {
             a_late_outcome_is_on_record_all_the_same,
             a_list_holds_only_what_passes_the_filter,
             pages_are_newest_first_and_neither_repeat_nor_skip,
+            a_walk_meets_every_notification_once,
         );
     };
     (@tests $fixture:path, $($promise:ident),+ $(,)?) => {$(
@@ -390,4 +391,40 @@ pub async fn pages_are_newest_first_and_neither_repeat_nor_skip(store: Fixture) 
     }
     assert!(seen.is_sorted_by(|a, b| a.0 >= b.0));
     assert_eq!(seen.into_iter().collect::<HashSet<_>>().len(), 7);
+}
+
+/// From each notification on, the rest of the list follows; ties break by id. Others' are not met.
+pub async fn a_walk_meets_every_notification_once(store: Fixture) {
+    let user = UserId::generate();
+    let mut at = SystemClock.now();
+    for number in 0..7 {
+        let mut one = draft(EventId::generate(), user, Channel::Email);
+        // Two each were written down at the same time.
+        if number % 2 == 0 {
+            at = SystemClock.now();
+        }
+        one.created_at = at;
+        let other = draft(EventId::generate(), UserId::generate(), Channel::Email);
+        store.enqueue(&[one, other]).await.expect("an answer");
+    }
+    let own = filter(UserScope::One(user));
+    let page = store.list(&own, PageRequest::default()).await;
+    let list = page.expect("an answer").items;
+    assert_eq!(list.len(), 7);
+    for (index, one) in list.iter().enumerate() {
+        let rest = &list[index + 1..];
+        for limit in [1, 3, 100] {
+            let slice = store.list_after(&own, one.into(), limit).await;
+            let slice = slice.expect("an answer");
+            let limit = usize::try_from(limit).expect("a few");
+            assert_eq!(slice.items, rest[..limit.min(rest.len())], "{index}");
+            assert_eq!(slice.more, rest.len() > limit, "{index}");
+        }
+    }
+    let sms = NotificationFilter {
+        channel: Some(Channel::Sms),
+        ..own
+    };
+    let none = store.list_after(&sms, (&list[0]).into(), 10).await;
+    assert!(none.expect("an answer").items.is_empty());
 }

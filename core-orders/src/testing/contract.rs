@@ -3,6 +3,7 @@
 
 mod once;
 mod relay;
+mod walk;
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -26,6 +27,7 @@ use crate::state::OrderStatus;
 
 pub use once::*;
 pub use relay::*;
+pub use walk::*;
 
 /// A store under test, with the outbox that it fills. Make a fresh and empty pair at every call (a
 /// database, a schema or a file of its own): promises run at the same time, and look at the whole
@@ -77,6 +79,9 @@ macro_rules! order_store_contract {
             pages_neither_repeat_nor_skip,
             a_page_beyond_the_end_is_empty_and_knows_the_total,
             every_sort_field_sorts_both_ways,
+            a_walk_meets_every_order_once_in_every_sort,
+            a_walk_keeps_to_its_filter,
+            a_walk_is_not_upset_by_orders_that_come_and_go,
         );
     };
     (@tests $fixture:path, $($promise:ident),+ $(,)?) => {$(
@@ -751,5 +756,6 @@ fn summary(order: &Order) -> OrderSummary {
         total_amount: order.total_amount,
         currency: order.currency,
         created_at: order.created_at,
+        updated_at: order.updated_at,
     }
 }

@@ -17,10 +17,10 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use core_kernel::{Clock, OrderId, Page, PageRequest, RequestContext, UserId, UserScope};
+use core_kernel::{Clock, OrderId, Page, PageRequest, RequestContext, Slice, UserId, UserScope};
 use core_orders::{
-    Change, HistoryEntry, IdempotencyKey, KeyedRequest, Once, Order, OrderFilter, OrderSort,
-    OrderStore, OrderSummary, Placed, SortField, StoreError,
+    Change, HistoryEntry, IdempotencyKey, KeyedRequest, Once, Order, OrderFilter, OrderPosition,
+    OrderSort, OrderStore, OrderSummary, Placed, SortField, SortValue, StoreError,
 };
 use jiff::Timestamp;
 
@@ -103,19 +103,34 @@ impl OrderStore for MemoryStore {
     ) -> Result<Page<OrderSummary>, StoreError> {
         let state = self.state();
         let all = state.orders.values().map(|stored| &stored.order);
-        let mut found: Vec<&Order> = all.filter(|order| passes(filter, order)).collect();
-        found.sort_by(|a, b| match sort.descending {
-            false => compare(sort.by, a, b),
-            true => compare(sort.by, b, a),
-        });
+        let passing = all.filter(|order| passes(filter, order));
+        let mut found: Vec<OrderSummary> = passing.map(summary).collect();
+        found.sort_by(|a, b| compare(sort, a, b));
         // A page beyond the end is empty, and its total is still that of the whole list.
         let total = found.len() as u64;
         let before = usize::try_from(page.offset()).unwrap_or(usize::MAX);
         let items = found.into_iter().skip(before).take(page.limit as usize);
         Ok(Page {
-            items: items.map(summary).collect(),
+            items: items.collect(),
             total,
         })
+    }
+
+    async fn list_after(
+        &self,
+        filter: OrderFilter,
+        after: OrderPosition,
+        limit: u32,
+    ) -> Result<Slice<OrderSummary>, StoreError> {
+        let state = self.state();
+        let all = state.orders.values().map(|stored| &stored.order);
+        let mut found: Vec<OrderSummary> = all
+            .filter(|order| passes(filter, order))
+            .map(summary)
+            .filter(|order| beyond(&after, order))
+            .collect();
+        found.sort_by(|a, b| compare(after.sort(), a, b));
+        Ok(Slice::of(found, limit))
     }
 
     async fn history(&self, id: OrderId) -> Result<Vec<HistoryEntry>, StoreError> {
@@ -195,14 +210,34 @@ fn passes(filter: OrderFilter, order: &Order) -> bool {
 }
 
 /// Ties break by id, so the order is always the same and no page repeats or skips.
-fn compare(by: SortField, a: &Order, b: &Order) -> Ordering {
-    match by {
+fn compare(sort: OrderSort, a: &OrderSummary, b: &OrderSummary) -> Ordering {
+    let (a, b) = match sort.descending {
+        false => (a, b),
+        true => (b, a),
+    };
+    match sort.by {
         SortField::CreatedAt => a.created_at.cmp(&b.created_at),
         SortField::UpdatedAt => a.updated_at.cmp(&b.updated_at),
         SortField::TotalAmount => a.total_amount.cmp(&b.total_amount),
-        SortField::Status => a.status().as_str().cmp(b.status().as_str()),
+        SortField::Status => a.status.as_str().cmp(b.status.as_str()),
     }
     .then(a.id.cmp(&b.id))
+}
+
+/// Whether an order comes after a position in the position's list.
+fn beyond(after: &OrderPosition, order: &OrderSummary) -> bool {
+    // An order that stands exactly there, to compare with.
+    let mut there = OrderSummary {
+        id: after.id,
+        ..order.clone()
+    };
+    match after.value {
+        SortValue::CreatedAt(at) => there.created_at = at,
+        SortValue::UpdatedAt(at) => there.updated_at = at,
+        SortValue::TotalAmount(amount) => there.total_amount = amount,
+        SortValue::Status(status) => there.status = status,
+    }
+    compare(after.sort(), order, &there) == Ordering::Greater
 }
 
 fn summary(order: &Order) -> OrderSummary {
@@ -212,5 +247,6 @@ fn summary(order: &Order) -> OrderSummary {
         total_amount: order.total_amount,
         currency: order.currency,
         created_at: order.created_at,
+        updated_at: order.updated_at,
     }
 }

@@ -5,8 +5,9 @@ use core_orders::{
     Actor, Address, HistoryEntry, LineItem, Notes, Order, OrderState, OrderStatus, OrderSummary,
     StoreError,
 };
-use sqlx::FromRow;
+use sqlx::sqlite::SqliteRow;
 use sqlx::types::Json;
+use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use crate::error::Inconsistent;
@@ -59,36 +60,53 @@ impl TryFrom<OrderRow> for Order {
     }
 }
 
-/// A line of a list beside the total; without an order when the page is empty.
+/// A line of a list.
 #[derive(FromRow)]
 pub(super) struct SummaryRow {
-    pub(super) total: i64,
-    id: Option<Uuid>,
-    status: Option<String>,
-    total_amount: Option<Amount>,
-    currency: Option<String>,
-    created_at: Option<Micros>,
+    id: Uuid,
+    status: String,
+    total_amount: Amount,
+    currency: String,
+    created_at: Micros,
+    updated_at: Micros,
 }
 
-impl SummaryRow {
+impl TryFrom<SummaryRow> for OrderSummary {
+    type Error = StoreError;
+
+    fn try_from(row: SummaryRow) -> Result<Self, StoreError> {
+        let broken = |what| broken("orders", row.id, what);
+        Ok(Self {
+            id: OrderId(row.id),
+            status: row.status.parse().map_err(|_| broken("unknown status"))?,
+            total_amount: row.total_amount.0,
+            currency: Currency::from_code(&row.currency)
+                .ok_or_else(|| broken("unknown currency"))?,
+            created_at: row.created_at.0,
+            updated_at: row.updated_at.0,
+        })
+    }
+}
+
+/// A line of a list beside the total; without an order when the page is empty.
+pub(super) struct ListRow {
+    pub(super) total: i64,
+    summary: Option<SummaryRow>,
+}
+
+impl<'r> FromRow<'r, SqliteRow> for ListRow {
+    fn from_row(row: &'r SqliteRow) -> sqlx::Result<Self> {
+        let present: Option<Uuid> = row.try_get("id")?;
+        Ok(Self {
+            total: row.try_get("total")?,
+            summary: present.map(|_| SummaryRow::from_row(row)).transpose()?,
+        })
+    }
+}
+
+impl ListRow {
     pub(super) fn summary(self) -> Result<Option<OrderSummary>, StoreError> {
-        let (Some(id), Some(status), Some(total), Some(currency), Some(created_at)) = (
-            self.id,
-            self.status,
-            self.total_amount,
-            self.currency,
-            self.created_at,
-        ) else {
-            return Ok(None);
-        };
-        let broken = |what| broken("orders", id, what);
-        Ok(Some(OrderSummary {
-            id: OrderId(id),
-            status: status.parse().map_err(|_| broken("unknown status"))?,
-            total_amount: total.0,
-            currency: Currency::from_code(&currency).ok_or_else(|| broken("unknown currency"))?,
-            created_at: created_at.0,
-        }))
+        self.summary.map(OrderSummary::try_from).transpose()
     }
 }
 

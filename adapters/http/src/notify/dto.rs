@@ -1,17 +1,17 @@
 //! Bodies of the notification service.
 
-use core_kernel::{NotificationId, OrderId, Page, PageRequest, UserId, wire_time};
+use core_kernel::{NotificationId, OrderId, UserId, wire_time};
 use core_notify::{Attempt, Notification, Summary};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::orders::Pagination;
+use crate::orders::Walk;
 
 /// Answer to `GET /notifications`.
 #[derive(Serialize)]
 pub(super) struct List<'a> {
     data: Vec<SummaryDto<'a>>,
-    pagination: Pagination,
+    pagination: Walk,
 }
 
 #[derive(Serialize)]
@@ -48,10 +48,10 @@ impl<'a> From<&'a Summary> for SummaryDto<'a> {
 }
 
 impl<'a> List<'a> {
-    pub(super) fn new(found: &'a Page<Summary>, page: PageRequest) -> Self {
+    pub(super) fn new(items: &'a [Summary], pagination: Walk) -> Self {
         Self {
-            data: found.items.iter().map(SummaryDto::from).collect(),
-            pagination: Pagination::new(page, found.total),
+            data: items.iter().map(SummaryDto::from).collect(),
+            pagination,
         }
     }
 }

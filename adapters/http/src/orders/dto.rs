@@ -1,7 +1,7 @@
 //! Bodies of the order service.
 
 use core_kernel::{
-    Currency, Faults, Money, OrderId, Page, PageRequest, Text, UserId, Violation, wire_time,
+    Currency, Faults, Money, OrderId, PageRequest, Text, UserId, Violation, wire_time,
 };
 use core_orders::{
     Address, HistoryEntry, LineItem, NewOrder, Notes, Order, OrderSummary, ProductName, Quantity,
@@ -147,31 +147,58 @@ impl<'a> From<&'a Order> for OrderDto<'a> {
     }
 }
 
-/// Which page of how many; shared by all lists.
+/// Which page of how many; shared by all lists. `null`s where a list was entered by a cursor: it is
+/// not counted then, which would cost as much as the list is long.
 #[derive(Serialize)]
 pub(crate) struct Pagination {
-    page: u32,
+    page: Option<u32>,
     limit: u32,
-    total_items: u64,
-    total_pages: u64,
+    total_items: Option<u64>,
+    total_pages: Option<u64>,
 }
 
 impl Pagination {
     pub(crate) fn new(page: PageRequest, total: u64) -> Self {
         Self {
-            page: page.page,
+            page: Some(page.page),
             limit: page.limit,
-            total_items: total,
-            total_pages: page.pages(total),
+            total_items: Some(total),
+            total_pages: Some(page.pages(total)),
         }
     }
+
+    pub(crate) fn uncounted(limit: u32) -> Self {
+        Self {
+            page: None,
+            limit,
+            total_items: None,
+            total_pages: None,
+        }
+    }
+
+    /// The same in a list that can be walked by cursors.
+    pub(crate) fn then(self, next_cursor: Option<String>) -> Walk {
+        Walk {
+            pagination: self,
+            next_cursor,
+        }
+    }
+}
+
+/// Where a list is, and where it goes on.
+#[derive(Serialize)]
+pub(crate) struct Walk {
+    #[serde(flatten)]
+    pagination: Pagination,
+    /// `null` at the end.
+    next_cursor: Option<String>,
 }
 
 /// Answer to `GET /orders`.
 #[derive(Serialize)]
 pub(super) struct List {
     data: Vec<SummaryDto>,
-    pagination: Pagination,
+    pagination: Walk,
 }
 
 #[derive(Serialize)]
@@ -185,8 +212,8 @@ struct SummaryDto {
 }
 
 impl List {
-    pub(super) fn new(found: &Page<OrderSummary>, page: PageRequest) -> Self {
-        let data = found.items.iter().map(|order| SummaryDto {
+    pub(super) fn new(items: &[OrderSummary], pagination: Walk) -> Self {
+        let data = items.iter().map(|order| SummaryDto {
             id: order.id,
             status: order.status.as_str(),
             total_amount: order.total_amount,
@@ -195,7 +222,7 @@ impl List {
         });
         Self {
             data: data.collect(),
-            pagination: Pagination::new(page, found.total),
+            pagination,
         }
     }
 }

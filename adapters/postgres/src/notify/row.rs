@@ -118,8 +118,9 @@ impl TryFrom<AttemptRow> for Attempt {
     }
 }
 
+/// A line of a list.
 #[derive(FromRow)]
-struct SummaryRow {
+pub(super) struct SummaryRow {
     id: Uuid,
     user_id: Uuid,
     order_id: Option<Uuid>,

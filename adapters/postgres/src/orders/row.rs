@@ -6,8 +6,9 @@ use core_orders::{
     OrderStatus, OrderSummary, StoreError,
 };
 use rust_decimal::Decimal;
-use sqlx::FromRow;
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
+use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use crate::error::Inconsistent;
@@ -85,36 +86,53 @@ impl InsertRow {
     }
 }
 
-/// A line of a list beside the total; without an order when the page is empty.
+/// A line of a list.
 #[derive(FromRow)]
 pub(super) struct SummaryRow {
-    pub(super) total: i64,
-    id: Option<Uuid>,
-    status: Option<String>,
-    total_amount: Option<Decimal>,
-    currency: Option<String>,
-    created_at: Option<jiff_sqlx::Timestamp>,
+    id: Uuid,
+    status: String,
+    total_amount: Decimal,
+    currency: String,
+    created_at: jiff_sqlx::Timestamp,
+    updated_at: jiff_sqlx::Timestamp,
 }
 
-impl SummaryRow {
+impl TryFrom<SummaryRow> for OrderSummary {
+    type Error = StoreError;
+
+    fn try_from(row: SummaryRow) -> Result<Self, StoreError> {
+        let broken = |what| broken("orders", row.id, what);
+        Ok(Self {
+            id: OrderId(row.id),
+            status: row.status.parse().map_err(|_| broken("unknown status"))?,
+            total_amount: Money::from_decimal(row.total_amount).map_err(|_| broken("no amount"))?,
+            currency: Currency::from_code(&row.currency)
+                .ok_or_else(|| broken("unknown currency"))?,
+            created_at: row.created_at.to_jiff(),
+            updated_at: row.updated_at.to_jiff(),
+        })
+    }
+}
+
+/// A line of a list beside the total; without an order when the page is empty.
+pub(super) struct ListRow {
+    pub(super) total: i64,
+    summary: Option<SummaryRow>,
+}
+
+impl<'r> FromRow<'r, PgRow> for ListRow {
+    fn from_row(row: &'r PgRow) -> sqlx::Result<Self> {
+        let present: Option<Uuid> = row.try_get("id")?;
+        Ok(Self {
+            total: row.try_get("total")?,
+            summary: present.map(|_| SummaryRow::from_row(row)).transpose()?,
+        })
+    }
+}
+
+impl ListRow {
     pub(super) fn summary(self) -> Result<Option<OrderSummary>, StoreError> {
-        let (Some(id), Some(status), Some(total), Some(currency), Some(created_at)) = (
-            self.id,
-            self.status,
-            self.total_amount,
-            self.currency,
-            self.created_at,
-        ) else {
-            return Ok(None);
-        };
-        let broken = |what| broken("orders", id, what);
-        Ok(Some(OrderSummary {
-            id: OrderId(id),
-            status: status.parse().map_err(|_| broken("unknown status"))?,
-            total_amount: Money::from_decimal(total).map_err(|_| broken("no amount"))?,
-            currency: Currency::from_code(&currency).ok_or_else(|| broken("unknown currency"))?,
-            created_at: created_at.to_jiff(),
-        }))
+        self.summary.map(OrderSummary::try_from).transpose()
     }
 }
 
