@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 use core_kernel::{
     BoxError, EventId, NotificationId, OrderId, Page, PageRequest, RequestContext, Slice, TokenId,
-    UserId,
-    UserScope,
+    UserId, UserScope,
 };
 use jiff::Timestamp;
 use secrecy::SecretString;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use core_kernel::{Caller, OrderId, RequestContext, SystemClock, UserId, Wake};
 use core_orders::testing::{advance, new_order, placed};
 use core_orders::{
-    AccessError, Actor, MockOrderStore, Orders, PlaceError, StoreError, TransitionError,
-    TransitionFailure,
+    AccessError, Actor, Fingerprint, IdempotencyKey, KeyedRequest, MockOrderStore, Once, Orders,
+    PlaceError, StoreError, TransitionError, TransitionFailure,
 };
 
 #[derive(Default)]
@@ -60,6 +60,63 @@ async fn a_service_places_no_orders() {
         .place(&caller, new, &RequestContext::generate())
         .await;
     assert!(matches!(refused, Err(PlaceError::Forbidden)));
+}
+
+fn keyed() -> KeyedRequest {
+    KeyedRequest {
+        key: IdempotencyKey::parse("key").expect("a good key"),
+        fingerprint: Fingerprint([1; 32]),
+    }
+}
+
+#[tokio::test]
+async fn a_known_key_gives_its_order_as_it_was_placed_and_wakes_nobody() {
+    let order = placed(UserId::generate()).order;
+    let (id, user) = (order.id, order.user_id);
+    let confirmed = advance(order.clone(), "confirmed").order;
+    let mut store = MockOrderStore::new();
+    store
+        .expect_insert_once()
+        .returning(move |_, _, _| Ok(Once::Known(id)));
+    store
+        .expect_find()
+        .returning(move |_| Ok(Some(confirmed.clone())));
+    let (orders, wakes) = orders(store);
+    let caller = Caller::Customer(user);
+    let new = new_order(&[(1, "9.99")]).unwrap();
+    let context = RequestContext::generate();
+    let again = orders.place_once(&caller, new, &keyed(), &context).await;
+    let again = again.unwrap();
+    assert_eq!((again.order, again.replayed), (order, true));
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_turn_ends_with_its_request_however_that_ends() {
+    let mut store = MockOrderStore::new();
+    let mut outcomes = vec![
+        Ok(Once::Inserted),
+        Ok(Once::InFlight),
+        Ok(Once::Reused),
+        Err(StoreError::Unavailable("gone".into())),
+    ];
+    store
+        .expect_insert_once()
+        .returning(move |_, _, _| outcomes.pop().unwrap());
+    let (orders, wakes) = orders(store);
+    let caller = Caller::Customer(UserId::generate());
+    let context = RequestContext::generate();
+    let new = new_order(&[(1, "9.99")]).unwrap();
+    let request = keyed();
+    let place = async || {
+        let placing = orders.place_once(&caller, new.clone(), &request, &context);
+        placing.await
+    };
+    assert!(matches!(place().await, Err(PlaceError::Store(_))));
+    assert!(matches!(place().await, Err(PlaceError::KeyReused)));
+    assert!(matches!(place().await, Err(PlaceError::InProgress)));
+    assert!(!place().await.unwrap().replayed);
+    assert_eq!(wakes.0.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

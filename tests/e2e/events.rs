@@ -1,12 +1,16 @@
 //! Contract §5: events on the broker.
 
 use serde_json::json;
+use shopflow_testkit::wait_until;
 
-use crate::world::{Backend, SOON, World};
+use crate::world::{Backend, ORDERS, SOON, World};
 
 back_ends! {
     both:
-        events_are_the_prds_to_the_letter;
+        events_are_the_prds_to_the_letter,
+        published_events_leave_the_outbox_after_seven_days;
+    servers:
+        an_event_that_nobody_takes_is_told_by_its_id_and_goes_out_when_somebody_does;
 }
 
 async fn events_are_the_prds_to_the_letter(on: Backend) {
@@ -63,4 +67,59 @@ async fn events_are_the_prds_to_the_letter(on: Backend) {
         "{shipped}"
     );
     assert_eq!(shipped["timestamp"], shipped["payload"]["shipped_at"]);
+}
+
+async fn published_events_leave_the_outbox_after_seven_days(on: Backend) {
+    let mut world = World::start(on).await;
+    let jane = world.customer("jane").await;
+    let week = match on {
+        Backend::Servers => "interval '7 days'",
+        Backend::Embedded => "604800000000",
+    };
+    world.place(&jane).await;
+    world.wait_notified(&jane, 2, "sent").await;
+    let age = format!("UPDATE order_outbox SET published_at = published_at - {week}");
+    world.execute(&age).await;
+    world.place(&jane).await;
+    world.wait_notified(&jane, 4, "sent").await;
+    assert_eq!(world.count("SELECT count(*) FROM order_outbox").await, 2);
+    // The service looks when it starts, and then every few minutes.
+    world.crash(ORDERS).await;
+    wait_until("the old event is pruned", SOON, || async {
+        world.count("SELECT count(*) FROM order_outbox").await == 1
+    })
+    .await;
+    let (mails, texts) = (world.mails().await, world.texts().await);
+    assert_eq!((mails.len(), texts.len()), (2, 2));
+}
+
+async fn an_event_that_nobody_takes_is_told_by_its_id_and_goes_out_when_somebody_does() {
+    let world = World::start(Backend::Servers).await;
+    let jane = world.customer("jane").await;
+    let admin = world.admin().await;
+    let older = world.place(&jane).await;
+    world.wait_notified(&jane, 2, "sent").await;
+    let vhost = &world.servers().vhost;
+    let (exchange, queue) = ("order.events", "notifications.order.created");
+    vhost.unbind(exchange, queue, "order.created").await;
+    world.place(&jane).await;
+    wait_until("it is told", SOON, || async {
+        let log = world.log(ORDERS);
+        let told = |line: &&str| line.contains("the broker goes on refusing an event");
+        log.lines()
+            .find(told)
+            .is_some_and(|line| line.contains("event_id") && line.contains("\"times\""))
+    })
+    .await;
+    // Other events pass it by.
+    let id = older["id"].as_str().unwrap();
+    for to in ["confirmed", "shipped"] {
+        assert_eq!(world.transition(&admin, id, to).await.status, 200);
+    }
+    world.wait_notified(&jane, 4, "sent").await;
+    let waiting = "SELECT count(*) FROM order_outbox WHERE published_at IS NULL";
+    assert_eq!(world.count(waiting).await, 1);
+    vhost.bind(exchange, queue, "order.created").await;
+    world.wait_notified(&jane, 6, "sent").await;
+    assert_eq!(world.count(waiting).await, 0);
 }

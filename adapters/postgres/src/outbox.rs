@@ -163,7 +163,10 @@ impl PgOutbox {
             .execute(&mut *transaction)
             .await
             .map_err(store)?;
-        let refused = self.refuse(&mut transaction, &refused).await.map_err(store)?;
+        let refused = self
+            .refuse(&mut transaction, &refused)
+            .await
+            .map_err(store)?;
         transaction.commit().await.map_err(store)?;
         Ok(RelayReport {
             published: published.len(),
@@ -172,7 +175,11 @@ impl PgOutbox {
     }
 
     /// Puts events off until later.
-    async fn refuse(&self, connection: &mut PgConnection, ids: &[i64]) -> sqlx::Result<Vec<Refused>> {
+    async fn refuse(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[i64],
+    ) -> sqlx::Result<Vec<Refused>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }

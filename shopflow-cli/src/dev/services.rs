@@ -26,9 +26,8 @@ use super::people::{People, ensure};
 use super::{tokens, url};
 use crate::config::{DevConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
-use crate::serve::prune::Pruner;
 use crate::serve::relay::{Relay, RelayWake};
-use crate::serve::{auth, notify, orders, server};
+use crate::serve::{auth, notify, orders, prune, server};
 
 /// Each takes 16 MiB, which the allocator is slow to give back; a laptop has other uses for them.
 const PARALLEL_HASHES: usize = 1;
@@ -183,12 +182,9 @@ impl Services {
         lifecycle.spawn("relay", relay.run(lifecycle.served()));
         let store = Arc::new(self.database.orders());
         let use_cases = Orders::new(store, Arc::new(self.wake.clone()), Arc::new(SystemClock));
-        let pruner = Pruner {
-            orders: use_cases.clone(),
-            outbox: Arc::new(self.database.outbox()),
-            clock: Arc::new(SystemClock),
-        };
-        lifecycle.spawn("pruner", pruner.run(lifecycle.stopping()));
+        prune::keys(lifecycle, use_cases.clone());
+        let outbox = Arc::new(self.database.outbox());
+        prune::events(lifecycle, outbox, Arc::new(SystemClock));
         Ok(orders::api(use_cases, verifier, self.order_limit))
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::database::Database;
 use super::relay::{Relay, RelayWake};
-use super::{lifecycle, listen, retention, revocations, secret_file, serve, start};
+use super::{lifecycle, listen, prune, retention, revocations, secret_file, serve, start};
 use crate::config::{AuthConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
 
@@ -77,8 +77,10 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
 /// else works, and they wait.
 fn publish(lifecycle: &mut Lifecycle, database: &Database, url: &str, wake: RelayWake) {
     let publisher = Arc::new(AmqpPublisher::users(url.to_owned()));
+    let outbox = Arc::new(PgOutbox::users(database.pool.clone()));
+    prune::events(lifecycle, outbox.clone(), Arc::new(SystemClock));
     let relay = Relay {
-        outbox: Arc::new(PgOutbox::users(database.pool.clone())),
+        outbox,
         publisher: publisher.clone(),
         wake,
     };

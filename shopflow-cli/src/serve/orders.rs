@@ -12,9 +12,8 @@ use shopflow_limits::MemoryLimiter;
 use shopflow_postgres::{PgOrderStore, PgOutbox, Schema};
 
 use super::database::Database;
-use super::prune::Pruner;
 use super::relay::{Relay, RelayWake};
-use super::{lifecycle, listen, retention, secret_file, serve, start};
+use super::{lifecycle, listen, prune, retention, secret_file, serve, start};
 use crate::config::OrdersConfig;
 
 struct Needs {
@@ -79,12 +78,8 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
         &config.http,
     );
     let orders = Orders::new(store, Arc::new(wake), Arc::new(SystemClock));
-    let pruner = Pruner {
-        orders: orders.clone(),
-        outbox,
-        clock: Arc::new(SystemClock),
-    };
-    lifecycle.spawn("pruner", pruner.run(lifecycle.stopping()));
+    prune::keys(&mut lifecycle, orders.clone());
+    prune::events(&mut lifecycle, outbox, Arc::new(SystemClock));
     let api = api(orders, verifier, config.rate_limit);
     serve((lifecycle, signals), listener, api, ops, &config.http).await
 }

@@ -20,21 +20,6 @@ const GAUGE: Duration = Duration::from_secs(5);
 /// An event that was refused so often needs somebody's eyes: no queue for it, or a full one.
 const STUBBORN: u32 = 5;
 
-fn tell(report: &RelayReport) {
-    metrics::counter!("shopflow_events_published_total").increment(report.published as u64);
-    metrics::counter!("shopflow_events_refused_total").increment(report.refused.len() as u64);
-    if !report.refused.is_empty() {
-        let refused = report.refused.len();
-        tracing::warn!(refused, "the broker refused events; they are tried again");
-    }
-    for refused in &report.refused {
-        let Refused { event_id, times } = refused;
-        if *times >= STUBBORN {
-            tracing::error!(%event_id, times, "the broker goes on refusing an event");
-        }
-    }
-}
-
 /// Wakes the relay in the same process. One wake is kept while the relay is busy.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RelayWake(Arc<Notify>);
@@ -106,6 +91,22 @@ impl Relay {
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
             metrics::gauge!("shopflow_outbox_waiting").set(backlog.waiting as f64);
             metrics::gauge!("shopflow_outbox_oldest_seconds").set(backlog.oldest_seconds);
+        }
+    }
+}
+
+/// Counts what a pass did, and tells of what does not go out.
+fn tell(report: &RelayReport) {
+    metrics::counter!("shopflow_events_published_total").increment(report.published as u64);
+    metrics::counter!("shopflow_events_refused_total").increment(report.refused.len() as u64);
+    if !report.refused.is_empty() {
+        let refused = report.refused.len();
+        tracing::warn!(refused, "the broker refused events; they are tried again");
+    }
+    for refused in &report.refused {
+        let Refused { event_id, times } = refused;
+        if *times >= STUBBORN {
+            tracing::error!(%event_id, times, "the broker goes on refusing an event");
         }
     }
 }
