@@ -1,21 +1,23 @@
 //! Servers and neighbours that are away: what goes on, what clients see, and that everything goes
 //! on by itself afterwards.
 
-use shopflow_testkit::Channel::Email;
+use shopflow_testkit::Channel::{self, Email, Sms};
 use shopflow_testkit::{Fault, Proxy, wait_until};
 
 use crate::world::{AUTH, Backend, NOTIFY, ORDERS, SOON, World, assert_problem};
 
 back_ends! {
     both:
-        a_mail_provider_that_is_away_holds_mails_back_and_nothing_is_given_up;
+        a_mail_provider_that_is_away_holds_mails_back_and_nothing_is_given_up,
+        a_text_provider_that_is_away_holds_texts_back_and_nothing_is_given_up;
     servers:
         orders_are_taken_while_the_broker_is_away_and_their_mails_go_out_when_it_is_back,
         a_broker_that_freezes_is_given_up_and_found_again,
         services_start_while_everything_they_need_is_away,
         a_database_that_is_away_is_a_503_and_comes_back_by_itself,
         a_database_that_freezes_is_a_503_within_its_time,
-        without_the_auth_service_orders_answer_503_and_no_mail_is_given_up;
+        without_the_auth_service_orders_answer_503_and_no_mail_is_given_up,
+        without_the_order_service_mails_wait_and_the_others_go_on;
 }
 
 /// A world that reaches its broker through a proxy.
@@ -30,13 +32,16 @@ async fn behind_broker_proxy() -> (World, Proxy) {
     (world, proxy.expect("made above"))
 }
 
-/// A world that reaches Amazon SES through a proxy.
-async fn behind_mail_proxy() -> (World, Option<Proxy>) {
+/// A world that reaches Amazon SES, or Twilio, through a proxy.
+async fn behind_provider_proxy(channel: Channel) -> (World, Option<Proxy>) {
     let mut world = World::prepare(Backend::Servers, |_| ()).await;
-    let ses = world.servers().ses.endpoint();
-    let proxy = Proxy::start(ses.trim_start_matches("http://"));
+    let (endpoint, setting) = match channel {
+        Email => (world.servers().ses.endpoint(), "AWS_ENDPOINT_URL"),
+        Sms => (world.servers().twilio.endpoint(), "TWILIO_API_BASE_URL"),
+    };
+    let proxy = Proxy::start(endpoint.trim_start_matches("http://"));
     let through = format!("http://{}", proxy.addr());
-    world.setup.extra.push(("AWS_ENDPOINT_URL", through));
+    world.setup.extra.push((setting, through));
     world.launch_all().await;
     (world, Some(proxy))
 }
@@ -199,15 +204,54 @@ async fn without_the_auth_service_orders_answer_503_and_no_mail_is_given_up() {
     world.wait_notified(&jane, 6, "sent").await;
 }
 
+async fn without_the_order_service_mails_wait_and_the_others_go_on() {
+    let mut world = World::start(Backend::Servers).await;
+    let jane = world.customer("jane").await;
+    let mut tap = world.events().await;
+    world.place(&jane).await;
+    world.wait_notified(&jane, 2, "sent").await;
+    let event = tap.next(SOON).await.expect("an event");
+
+    world.kill(ORDERS).await;
+    // An event whose order cannot be read waits; it uses up no attempt.
+    let fresh = "0190a3c4-0000-7000-8000-000000000001";
+    let mut body = event.json();
+    body["event_id"] = fresh.into();
+    world.publish(&body.to_string(), Some(fresh)).await;
+    wait_until("it is waited for", SOON, || async {
+        world
+            .process(NOTIFY)
+            .output()
+            .matches("waiting for a neighbour")
+            .count()
+            >= 6
+    })
+    .await;
+    assert_eq!(world.dead_letters().await, 0);
+    assert_eq!(world.notifications(&jane).await.len(), 2);
+    assert_eq!(world.login(&jane.email).await.id, jane.id);
+    world.launch(ORDERS);
+    world.wait_ready(ORDERS).await;
+    world.wait_notified(&jane, 4, "sent").await;
+}
+
 async fn a_mail_provider_that_is_away_holds_mails_back_and_nothing_is_given_up(on: Backend) {
+    a_provider_that_is_away_holds_up_its_own_messages(on, Email).await;
+}
+
+async fn a_text_provider_that_is_away_holds_texts_back_and_nothing_is_given_up(on: Backend) {
+    a_provider_that_is_away_holds_up_its_own_messages(on, Sms).await;
+}
+
+async fn a_provider_that_is_away_holds_up_its_own_messages(on: Backend, channel: Channel) {
     let (world, proxy) = match on {
-        Backend::Servers => behind_mail_proxy().await,
+        Backend::Servers => behind_provider_proxy(channel).await,
         Backend::Embedded => (World::start(on).await, None),
     };
     let jane = world.customer("jane").await;
     match &proxy {
         Some(proxy) => proxy.cut(),
-        None => world.fail(Email, Fault::Away, None, None).await,
+        None => world.fail(channel, Fault::Away, None, None).await,
     }
     for _ in 0..3 {
         world.place(&jane).await;
@@ -221,6 +265,12 @@ async fn a_mail_provider_that_is_away_holds_mails_back_and_nothing_is_given_up(o
             >= 12
     })
     .await;
+    let other = match channel {
+        Email => world.texts().await,
+        Sms => world.mails().await,
+    };
+    assert_eq!(other.len(), 3, "the other channel goes on");
+    assert_eq!(world.dead_letters().await, 0);
     match &proxy {
         Some(proxy) => proxy.heal(),
         None => world.heal().await,
