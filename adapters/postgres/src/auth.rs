@@ -69,6 +69,9 @@ const END_SESSIONS: &str = "
     UPDATE sessions SET ended_at = $2, end_reason = $3
     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $4";
 
+// Told at the commit, see `revocations`.
+const TELL_OTHERS: &str = "SELECT pg_notify('shopflow_revocations', '')";
+
 // One page and the total in one round trip; the total comes even when the page is empty. A part of
 // the filter that is NULL lets everything pass; custom plans drop it.
 const LIST: &str = "
@@ -387,6 +390,14 @@ impl UserStore for PgUserStore {
                 .bind(user.updated_at.to_sqlx())
                 .bind(ending.reason)
                 .bind(ending.except.map(|id| id.0))
+                .execute(&mut *transaction)
+                .await
+                .map_err(auth_error)?;
+        }
+        // A change that ends tokens bears the time from which they count; an earlier one has an
+        // earlier time.
+        if change.ends.is_some() || user.tokens_from > Some(change.before) {
+            sqlx::query(TELL_OTHERS)
                 .execute(&mut *transaction)
                 .await
                 .map_err(auth_error)?;

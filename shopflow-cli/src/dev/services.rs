@@ -27,6 +27,7 @@ use super::{tokens, url};
 use crate::config::{DevConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
 use crate::serve::relay::{Relay, RelayWake};
+use crate::serve::revocations::News;
 use crate::serve::{auth, notify, orders, server};
 
 /// Each takes 16 MiB, which the allocator is slow to give back; a laptop has other uses for them.
@@ -165,7 +166,10 @@ impl Services {
             relay: Arc::new(self.wake.clone()),
         };
         let keys = Keys::new(self.keys()?);
-        let auth = auth::auth(lifecycle, accounts, sessions, mailbox, keys, self.policy);
+        // One process has no others to hear of.
+        let news = News::default();
+        let policy = self.policy;
+        let auth = auth::auth(lifecycle, accounts, sessions, mailbox, keys, policy, news);
         let purged = PurgedUsers(Arc::new(self.database.users()));
         Ok(auth::limited(auth, self.policy.rate_limit).with_purged(purged))
     }

@@ -18,7 +18,8 @@ use tokio::sync::watch;
 
 use super::database::Database;
 use super::relay::{Relay, RelayWake};
-use super::{lifecycle, listen, retention, revocations, secret_file, serve, start};
+use super::revocations::{self, News};
+use super::{lifecycle, listen, retention, secret_file, serve, start};
 use crate::config::{AuthConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
 
@@ -53,6 +54,8 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let needs = Needs(database.clone());
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
     let keys = secret_file::keys(&mut lifecycle, config.keys)?;
+    let news = News::default();
+    revocations::hear(&mut lifecycle, database.pool.clone(), news.clone());
     let auth = auth(
         &mut lifecycle,
         accounts,
@@ -60,6 +63,7 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
         mailbox,
         keys,
         config.policy,
+        news,
     );
     match config.rabbitmq_url {
         Some(url) => publish(&mut lifecycle, &database, url.expose(), relay),
@@ -108,6 +112,7 @@ pub(crate) fn auth(
     mailbox: Mailbox,
     keys: Keys,
     policy: PolicyConfig,
+    news: News,
 ) -> Auth {
     let settings = AuthSettings {
         refresh_grace: policy.refresh_grace,
@@ -115,7 +120,7 @@ pub(crate) fn auth(
         require_verified_email: policy.require_verified_email,
     };
     let revoked = Arc::new(Revocations::default());
-    revocations::feed(lifecycle, sessions.clone(), revoked.clone());
+    revocations::feed(lifecycle, sessions.clone(), revoked.clone(), news);
     let auth = Auth::new(accounts, sessions, mailbox, keys, revoked, settings);
     let stopping = lifecycle.stopping();
     lifecycle.spawn("pruning", prune(auth.clone(), stopping));

@@ -8,6 +8,7 @@
 mod attempts;
 mod postgres;
 mod retention;
+mod revocations;
 
 use std::sync::Arc;
 
