@@ -6,6 +6,8 @@
 //! [`MemoryLimiter::MEMORY`] and [`MemoryThrottle::MEMORY`]: under a flood of addresses those that
 //! were idle longest are forgotten first.
 
+#[cfg(test)]
+mod contract;
 mod generations;
 mod limiter;
 mod throttle;
