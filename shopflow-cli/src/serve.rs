@@ -1,6 +1,7 @@
 //! Running one service. Each file reads from top to bottom: stores, clients, use cases, tasks,
 //! server.
 
+mod audit;
 pub(crate) mod auth;
 mod database;
 pub(crate) mod notify;

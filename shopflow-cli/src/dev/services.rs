@@ -170,8 +170,9 @@ impl Services {
         let news = News::default();
         let policy = self.policy;
         let auth = auth::auth(lifecycle, accounts, sessions, mailbox, keys, policy, news);
-        let purged = PurgedUsers(Arc::new(self.database.users()));
-        Ok(auth::limited(auth, self.policy.rate_limit).with_purged(purged))
+        let users = Arc::new(self.database.users());
+        let purged = PurgedUsers(users.clone());
+        Ok(auth::limited(lifecycle, auth, users, policy).with_purged(purged))
     }
 
     fn orders(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<OrdersApi> {

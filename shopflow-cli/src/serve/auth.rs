@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::database::Database;
 use super::relay::{Relay, RelayWake};
 use super::revocations::{self, News};
-use super::{lifecycle, listen, retention, secret_file, serve, start};
+use super::{audit, lifecycle, listen, retention, secret_file, serve, start};
 use crate::config::{AuthConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
 
@@ -50,7 +50,8 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
         tokens: Arc::new(PgOneTimeStore::new(database.pool.clone())),
         relay: Arc::new(relay.clone()),
     };
-    let accounts = accounts(users, config.policy, parallel_hashes(config.policy.scrypt));
+    let parallel = parallel_hashes(config.policy.scrypt);
+    let accounts = accounts(users.clone(), config.policy, parallel);
     let needs = Needs(database.clone());
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
     let keys = secret_file::keys(&mut lifecycle, config.keys)?;
@@ -70,10 +71,10 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
         None => tracing::warn!("RABBITMQ_URL is not set: mails with one-time tokens wait"),
     }
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
-    let users = Arc::new(PgUserStore::new(database.pool.clone()));
     let data = Arc::new(UserRetention(users.clone()));
     retention::schedule(&mut lifecycle, &database, Schema::Auth, data, &config.http);
-    let api = limited(auth, config.policy.rate_limit).with_purged(PurgedUsers(users));
+    let purged = PurgedUsers(users.clone());
+    let api = limited(&mut lifecycle, auth, users, config.policy).with_purged(purged);
     serve((lifecycle, signals), listener, api, ops, &config.http).await
 }
 
@@ -143,13 +144,19 @@ async fn prune(auth: Auth, mut stopping: watch::Receiver<bool>) {
 }
 
 /// The service with its limits: so many requests of one address in a minute, if any.
-pub(crate) fn limited(auth: Auth, per_minute: Option<u32>) -> AuthApi {
-    let Some(requests) = per_minute else {
+pub(crate) fn limited(
+    lifecycle: &mut Lifecycle,
+    auth: Auth,
+    users: Arc<dyn UserStore>,
+    policy: PolicyConfig,
+) -> AuthApi {
+    let Some(requests) = policy.rate_limit else {
         return AuthApi::new(auth);
     };
+    let audit = audit::queue(lifecycle, users);
     let throttle = Arc::new(MemoryThrottle::default());
     let limiter = Arc::new(MemoryLimiter::new(Limit::per_minute("auth", requests)));
-    AuthApi::new(auth.with_throttle(throttle)).with_limiter(limiter)
+    AuthApi::new(auth.with_throttle(throttle, audit)).with_limiter(limiter)
 }
 
 /// As many as there are cores, and no more than fit.
