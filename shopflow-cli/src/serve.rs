@@ -4,6 +4,7 @@
 mod audit;
 pub(crate) mod auth;
 mod database;
+pub(crate) mod limits;
 pub(crate) mod notify;
 pub(crate) mod orders;
 pub(crate) mod relay;

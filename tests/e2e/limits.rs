@@ -347,10 +347,12 @@ async fn wrong_settings_are_told_a_line_each() {
         ("RATE_LIMIT_ORDERS_PER_MINUTE", "100001"),
         ("TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.0/33"),
         ("CORS_ALLOWED_ORIGINS", "*"),
+        ("REDIS_URL", "http://user:s3cret@redis"),
+        ("REDIS_TIMEOUT_MS", "0"),
     ];
     for (args, known) in [
-        (&["serve", "auth"][..], &[0, 2, 3][..]),
-        (&["serve", "orders"], &[1, 2, 3]),
+        (&["serve", "auth"][..], &[0, 2, 3, 4, 5][..]),
+        (&["serve", "orders"], &[1, 2, 3, 4, 5]),
         (&["serve", "notify"], &[2, 3]),
         (&["dev"], &[0, 1, 2, 3]),
     ] {
@@ -360,6 +362,7 @@ async fn wrong_settings_are_told_a_line_each() {
             let start = format!("error: {}: ", env[*index].0);
             let lines = output.lines().filter(|line| line.starts_with(&start));
             assert_eq!(lines.count(), 1, "{start} {output}");
+            assert!(!output.contains("s3cret"), "{output}");
         }
     }
     let (_, output) = run(&["dev"], &env).await;

@@ -30,6 +30,7 @@ mod origins;
 mod outages;
 mod retention;
 mod sessions;
+mod shared_limits;
 mod walk;
 mod wire;
 mod world;

@@ -26,6 +26,7 @@ use super::people::{People, ensure};
 use super::{tokens, url};
 use crate::config::{DevConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
+use crate::serve::limits::Limits;
 use crate::serve::relay::{Relay, RelayWake};
 use crate::serve::revocations::News;
 use crate::serve::{auth, notify, orders, server};
@@ -171,8 +172,9 @@ impl Services {
         let policy = self.policy;
         let auth = auth::auth(lifecycle, accounts, sessions, mailbox, keys, policy, news);
         let users = Arc::new(self.database.users());
-        let purged = PurgedUsers(users.clone());
-        Ok(auth::limited(lifecycle, auth, users, policy).with_purged(purged))
+        let (limits, purged) = (Limits::default(), PurgedUsers(users.clone()));
+        let api = auth::limited(lifecycle, auth, users, policy, &limits);
+        Ok(api.with_purged(purged))
     }
 
     fn orders(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<OrdersApi> {
@@ -187,7 +189,8 @@ impl Services {
         lifecycle.spawn("relay", relay.run(lifecycle.served()));
         let store = Arc::new(self.database.orders());
         let use_cases = Orders::new(store, Arc::new(self.wake.clone()), Arc::new(SystemClock));
-        Ok(orders::api(use_cases, verifier, self.order_limit))
+        let limits = Limits::default();
+        Ok(orders::api(use_cases, verifier, self.order_limit, &limits))
     }
 
     fn notify(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<InboxApi> {

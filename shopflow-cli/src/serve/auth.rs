@@ -12,11 +12,11 @@ use core_kernel::{Limit, SystemClock, chain};
 use shopflow_amqp::AmqpPublisher;
 use shopflow_hashing::BlockingHasher;
 use shopflow_http::{AuthApi, Readiness};
-use shopflow_limits::{MemoryLimiter, MemoryThrottle};
 use shopflow_postgres::{PgOneTimeStore, PgOutbox, PgSessionStore, PgUserStore, Schema};
 use tokio::sync::watch;
 
 use super::database::Database;
+use super::limits::Limits;
 use super::relay::{Relay, RelayWake};
 use super::revocations::{self, News};
 use super::{audit, lifecycle, listen, retention, secret_file, serve, start};
@@ -73,8 +73,9 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
     let data = Arc::new(UserRetention(users.clone()));
     retention::schedule(&mut lifecycle, &database, Schema::Auth, data, &config.http);
+    let limits = Limits::new(&mut lifecycle, config.redis)?;
     let purged = PurgedUsers(users.clone());
-    let api = limited(&mut lifecycle, auth, users, config.policy).with_purged(purged);
+    let api = limited(&mut lifecycle, auth, users, config.policy, &limits).with_purged(purged);
     serve((lifecycle, signals), listener, api, ops, &config.http).await
 }
 
@@ -149,14 +150,14 @@ pub(crate) fn limited(
     auth: Auth,
     users: Arc<dyn UserStore>,
     policy: PolicyConfig,
+    limits: &Limits,
 ) -> AuthApi {
     let Some(requests) = policy.rate_limit else {
         return AuthApi::new(auth);
     };
     let audit = audit::queue(lifecycle, users);
-    let throttle = Arc::new(MemoryThrottle::default());
-    let limiter = Arc::new(MemoryLimiter::new(Limit::per_minute("auth", requests)));
-    AuthApi::new(auth.with_throttle(throttle, audit)).with_limiter(limiter)
+    let limiter = limits.limiter(Limit::per_minute("auth", requests));
+    AuthApi::new(auth.with_throttle(limits.throttle(), audit)).with_limiter(limiter)
 }
 
 /// As many as there are cores, and no more than fit.
