@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use core_auth::testing::account;
+use core_auth::testing::{account, mailbox};
 use core_auth::{
     Account, Accounts, Auth, AuthSettings, Email, HashError, Keyring, Keys, LoginError,
-    MockSessionStore, MockUserStore, Password, PasswordHash, PasswordHasher, PersonName,
-    RegisterError, Registration, StoreError, Verdict,
+    MockOneTimeStore, MockSessionStore, MockUserStore, Password, PasswordHash, PasswordHasher,
+    PersonName, RegisterError, Registration, StoreError, Verdict,
 };
 use core_kernel::{RequestContext, SystemClock};
 use secrecy::SecretString;
@@ -42,7 +42,8 @@ fn auth(users: MockUserStore) -> (Auth, Arc<Counting>) {
     let keys = Keys::new(Keyring::new(&secret, &[]).unwrap());
     let sessions = Arc::new(MockSessionStore::new());
     let settings = AuthSettings::default();
-    let auth = Auth::new(accounts, sessions, keys, Arc::default(), settings);
+    let mailbox = mailbox(MockOneTimeStore::new());
+    let auth = Auth::new(accounts, sessions, mailbox, keys, Arc::default(), settings);
     (auth, hasher)
 }
 
@@ -78,7 +79,7 @@ async fn every_failed_login_looks_once_and_computes_one_hash() {
 async fn registering_a_taken_email_computes_the_hash_of_a_free_one() {
     for taken in [false, true] {
         let mut users = MockUserStore::new();
-        users.expect_insert().times(1).returning(move |_, _| {
+        users.expect_insert().times(1).returning(move |_, _, _| {
             if taken {
                 Err(StoreError::EmailTaken)
             } else {

@@ -56,7 +56,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 impl Trial {
     async fn begun(&self) -> (Account, NewSession) {
         let account = account();
-        self.users.insert(&account, &[]).await.unwrap();
+        self.users.insert(&account, &[], None).await.unwrap();
         let session = session(&account.user);
         self.sessions.start(&session).await.unwrap();
         (account, session)
