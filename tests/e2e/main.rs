@@ -14,6 +14,7 @@ mod back_ends;
 
 mod accounts;
 mod attempts;
+mod attacks;
 mod browser;
 mod command_line;
 mod contracts;
