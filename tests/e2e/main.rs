@@ -13,8 +13,8 @@
 mod back_ends;
 
 mod accounts;
-mod attempts;
 mod attacks;
+mod attempts;
 mod browser;
 mod command_line;
 mod contracts;
