@@ -15,7 +15,7 @@ use crate::password::{Password, PasswordHash, Verdict};
 use crate::ports::{HashError, PasswordHasher, SessionStore, StoreError, UserStore};
 use crate::revocation::{Revocations, Standing};
 use crate::session::{NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash};
-use crate::throttle::{LoginThrottle, Throttle, TooManyFailures};
+use crate::throttle::{AuditQueue, LoginThrottle, Throttle, TooManyFailures};
 use crate::token::{
     AccessClaims, Bearer, Keyring, RefreshClaims, SignError, TokenError, TokenPair,
 };
@@ -251,10 +251,15 @@ impl Auth {
         }
     }
 
-    /// The same, slowing down who guesses passwords.
+    /// The same, slowing down who guesses passwords; `audit` learns whose account it is, if it is
+    /// there.
     #[must_use]
-    pub fn with_throttle(mut self, throttle: Arc<dyn LoginThrottle>) -> Self {
-        self.throttle = Throttle(Some(throttle));
+    pub fn with_throttle(
+        mut self,
+        throttle: Arc<dyn LoginThrottle>,
+        audit: Arc<dyn AuditQueue>,
+    ) -> Self {
+        self.throttle = Throttle::new(throttle, audit);
         self
     }
 
@@ -285,7 +290,12 @@ impl Auth {
     /// # Errors
     /// `InvalidCredentials`, `Deactivated` and `Unverified` (only to the right password),
     /// `TooManyFailures`, or what failed.
-    pub async fn login(&self, email: &Email, password: Password) -> Result<TokenPair, LoginError> {
+    pub async fn login(
+        &self,
+        email: &Email,
+        password: Password,
+        context: &RequestContext,
+    ) -> Result<TokenPair, LoginError> {
         let attempt = self.throttle.begin(email).await?;
         // Before the account is read: what changes it from here on ends this token too.
         let access = TokenId::generate();
@@ -298,11 +308,13 @@ impl Auth {
             .hasher
             .verify(password.clone(), stored)
             .await?;
+        let known = account.as_ref().map(|account| account.user.id);
         let (Some(account), Verdict::Right { outdated }) = (account, verdict) else {
-            attempt.end(false).await?;
+            let doing = Doing::anonymous(self.accounts.clock.now(), context);
+            attempt.fail(known, &doing).await?;
             return Err(LoginError::InvalidCredentials);
         };
-        attempt.end(true).await?;
+        attempt.succeed().await?;
         if !account.user.is_active {
             return Err(LoginError::Deactivated);
         }

@@ -40,14 +40,14 @@ pub struct AuditEntry {
     /// Whose account.
     pub user_id: UserId,
     /// What was done: `created`, `profile_changed`, `role_changed`, `deactivated`, `activated`,
-    /// `password_changed`, `sessions_ended`, `password_reset_requested`, `password_reset`,
-    /// `email_verification_requested`, `email_verified`, `purged`.
+    /// `password_changed`, `sessions_ended`, `login_slowed`, `password_reset_requested`,
+    /// `password_reset`, `email_verification_requested`, `email_verified`, `purged`.
     pub action: String,
     /// What it was before, if a word tells.
     pub from: Option<String>,
     /// What it was afterwards, if a word tells.
     pub to: Option<String>,
-    /// Who: a user's id, `cli:<name>`, or `retention`.
+    /// Who: a user's id, `cli:<name>`, `anonymous`, or `retention`.
     pub actor_id: String,
     /// The role in which they did it.
     pub actor_role: String,
@@ -62,7 +62,7 @@ pub struct AuditEntry {
 /// Who does something, when, and in which request.
 #[derive(Clone, Debug)]
 pub struct Doing<'a> {
-    /// A user's id, a service's name, or `cli:<name>`.
+    /// A user's id, a service's name, `cli:<name>`, or `anonymous`.
     pub actor_id: String,
     /// The actor's role.
     pub actor_role: &'static str,

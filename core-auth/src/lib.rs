@@ -38,9 +38,9 @@ pub use revocation::{OVERLAP, Revocations, Revoked, Standing};
 pub use session::{
     AccessState, NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash,
 };
+pub use throttle::{AccountKey, AuditQueue, LoginThrottle, SlowDown, Told, TooManyFailures, Turn};
 #[cfg(feature = "testing")]
-pub use throttle::MockLoginThrottle;
-pub use throttle::{AccountKey, LoginThrottle, TooManyFailures, Turn};
+pub use throttle::{MockAuditQueue, MockLoginThrottle};
 pub use token::{
     AccessClaims, Bearer, Keyring, KeyringError, RefreshClaims, ServiceClaims, SignError,
     TokenError, TokenPair,

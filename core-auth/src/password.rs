@@ -310,6 +310,15 @@ mod tests {
     }
 
     #[test]
+    fn the_hash_for_nobody_costs_what_a_real_one_does() {
+        let crypto = PasswordCrypto::new(ScryptParams::new(15, 8, 3).unwrap());
+        let real = crypto.hash(&Password::attempt(GOOD)).unwrap();
+        let cost = |hash: &PasswordHash| hash.0.split('$').nth(2).unwrap().to_owned();
+        assert_eq!(cost(&crypto.dummy), cost(&real));
+        assert_eq!(crypto.dummy.0.len(), real.0.len());
+    }
+
+    #[test]
     fn a_bcrypt_hash_of_every_kind_verifies_and_is_outdated() {
         let password = Password::attempt(GOOD);
         for version in [

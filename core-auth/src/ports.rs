@@ -78,6 +78,9 @@ pub trait UserStore: Send + Sync {
     /// token was used meanwhile; nothing is written.
     async fn commit(&self, change: &UserChange) -> Result<(), StoreError>;
 
+    /// Adds an audit entry to which no change belongs.
+    async fn log(&self, entry: &AuditEntry) -> Result<(), StoreError>;
+
     /// Puts a new hash of the same password in the place of `old`. Does nothing when the hash is
     /// no longer `old`: then the password was changed meanwhile.
     async fn replace_hash(

@@ -14,6 +14,7 @@ use ring::{digest, hmac};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::one_time::OneTimeToken;
 use crate::session::TokenHash;
@@ -167,7 +168,7 @@ const REFRESH: &str = "rt+jwt";
 const SERVICE: &str = "JWT";
 
 /// How far ahead another machine's clock may be.
-const IAT_LEEWAY_SECONDS: i64 = 5;
+const LEEWAY_SECONDS: i64 = 5;
 
 /// Ours have about 500 bytes; longer ones are not even decoded.
 const MAX_TOKEN_BYTES: usize = 4096;
@@ -263,16 +264,14 @@ impl Keyring {
         let header = header(token)?;
         match header.typ.as_deref() {
             Some(ACCESS) => {
-                let claims: AccessClaims = self.decode(token, &header)?;
-                live(claims.iat, claims.exp, now)?;
+                let claims: AccessClaims = self.decode(token, &header, now)?;
                 Ok(Bearer::User(claims))
             }
             Some(SERVICE) | None => {
-                let claims: ServiceClaims = self.decode(token, &header)?;
+                let claims: ServiceClaims = self.decode(token, &header, now)?;
                 if claims.role != Role::Service || claims.sub.is_empty() {
                     return Err(TokenError("not a service token"));
                 }
-                live(claims.iat, claims.exp, now)?;
                 Ok(Bearer::Service(claims))
             }
             Some(_) => Err(TokenError("wrong kind")),
@@ -288,20 +287,28 @@ impl Keyring {
         if header.typ.as_deref() != Some(REFRESH) {
             return Err(TokenError("wrong kind"));
         }
-        let claims: RefreshClaims = self.decode(token, &header)?;
-        live(claims.iat, claims.exp, now)?;
-        Ok(claims)
+        self.decode(token, &header, now)
     }
 
     /// Verifies the signature with the key that the header names; without a name, each is tried.
-    fn decode<C: DeserializeOwned>(&self, token: &str, header: &Header) -> Result<C, TokenError> {
+    /// Then come the claims and the times.
+    fn decode<C: DeserializeOwned>(
+        &self,
+        token: &str,
+        header: &Header,
+        now: Timestamp,
+    ) -> Result<C, TokenError> {
         let mut failure = TokenError("unknown key");
         for key in &self.keys {
             if header.kid.as_ref().is_some_and(|kid| *kid != key.kid) {
                 continue;
             }
-            match jsonwebtoken::decode(token, &key.decoding, &self.validation) {
-                Ok(data) => return Ok(data.claims),
+            match jsonwebtoken::decode::<Box<RawValue>>(token, &key.decoding, &self.validation) {
+                Ok(data) => {
+                    let claims = data.claims.get();
+                    live(&read::<Times>(claims)?, now)?;
+                    return read(claims);
+                }
                 Err(error) => {
                     failure = match error.kind() {
                         ErrorKind::InvalidSignature => TokenError("wrong signature"),
@@ -330,14 +337,30 @@ fn header(token: &str) -> Result<Header, TokenError> {
     Ok(header)
 }
 
-/// RFC 7519 §4.1.4: not accepted on or after `exp`.
-fn live(iat: i64, exp: i64, now: Timestamp) -> Result<(), TokenError> {
+fn read<C: DeserializeOwned>(claims: &str) -> Result<C, TokenError> {
+    serde_json::from_str(claims).map_err(|_| TokenError("wrong claims"))
+}
+
+/// The claims that say when a token counts. Ours have no `nbf`, but a service token that was signed
+/// with our secret elsewhere may.
+#[derive(Deserialize)]
+struct Times {
+    iat: i64,
+    exp: i64,
+    nbf: Option<i64>,
+}
+
+/// RFC 7519 §4.1.4 and §4.1.5: not accepted on or after `exp`, nor before `nbf`.
+fn live(times: &Times, now: Timestamp) -> Result<(), TokenError> {
     let now = now.as_second();
-    if exp <= now {
+    if times.exp <= now {
         return Err(TokenError("expired"));
     }
-    if iat > now + IAT_LEEWAY_SECONDS {
+    if times.iat > now + LEEWAY_SECONDS {
         return Err(TokenError("issued in the future"));
+    }
+    if times.nbf.is_some_and(|nbf| nbf > now + LEEWAY_SECONDS) {
+        return Err(TokenError("not valid yet"));
     }
     Ok(())
 }

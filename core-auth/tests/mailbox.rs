@@ -317,7 +317,11 @@ async fn an_unverified_address_keeps_nobody_out_unless_that_is_required() {
         mocks.sessions.expect_start().returning(|_| Ok(()));
         let answer = mocks
             .auth(&keys())
-            .login(&email(), Password::attempt("x"))
+            .login(
+                &email(),
+                Password::attempt("x"),
+                &RequestContext::generate(),
+            )
             .await;
         let refused = matches!(answer, Err(LoginError::Unverified));
         assert_eq!(refused, require_verified_email, "{answer:?}");

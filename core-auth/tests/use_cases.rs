@@ -14,7 +14,7 @@ use core_auth::{
     ProfileError, RefreshError, Refusal, Revocations, Revoked, RotationOutcome, StoreError,
     UserRole, ValidateError, Verdict,
 };
-use core_kernel::{Caller, Clock, SystemClock, UserId};
+use core_kernel::{Caller, Clock, RequestContext, SystemClock, UserId};
 use jiff::SignedDuration;
 use secrecy::SecretString;
 
@@ -58,6 +58,7 @@ async fn login(auth: &Auth) -> Result<core_auth::TokenPair, LoginError> {
     auth.login(
         &Email::normalized("jane@example.com"),
         Password::attempt("x"),
+        &RequestContext::generate(),
     )
     .await
 }

@@ -16,6 +16,8 @@ mod page;
 mod retention;
 #[cfg(feature = "testing")]
 pub mod retention_contract;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod text;
 
 mod trace;

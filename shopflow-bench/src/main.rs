@@ -6,6 +6,9 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what was asked for")]
 
+mod revocations;
+mod storm;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +35,12 @@ struct Options {
     /// Measure `shopflow dev` instead of the services on servers
     #[arg(long)]
     embedded: bool,
+    /// Measure logins instead of orders, as many as there can be, and validations beside them
+    #[arg(long)]
+    storm: bool,
+    /// Measure instead what it takes to remember so many revoked sessions
+    #[arg(long, value_name = "COUNT")]
+    revocations: Option<usize>,
     /// Customers who order in turn
     #[arg(long, default_value_t = 10)]
     customers: usize,
@@ -51,11 +60,19 @@ struct Sample {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
+    if let Some(count) = options.revocations {
+        revocations::report(count);
+        return;
+    }
     let backend = match options.embedded {
         true => Backend::Embedded,
         false => Backend::Servers,
     };
     let stack = Stack::start(backend, &options.program, |_| ()).await;
+    if options.storm {
+        storm::report(&stack, options.seconds).await;
+        return;
+    }
     let customers = customers(&stack, options.customers).await;
     let idle = Service::ALL.map(|service| resident(&stack, service));
     let samples = load(&stack, &customers, &options).await;
@@ -248,8 +265,16 @@ fn time(value: &Value) -> Option<Timestamp> {
 
 /// Resident memory of a service in MiB.
 fn resident(stack: &Stack, service: Service) -> u64 {
-    let path = format!("/proc/{}/status", stack.process(service).pid());
-    let status = std::fs::read_to_string(path).unwrap_or_default();
+    resident_of(&stack.process(service).pid().to_string())
+}
+
+/// Resident memory of this process in MiB.
+fn own_resident() -> u64 {
+    resident_of("self")
+}
+
+fn resident_of(process: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().nth(1));
     kib.and_then(|kib| kib.parse::<u64>().ok())

@@ -14,6 +14,7 @@ pub(crate) use args::{
     AuthArgs, DatabaseArgs, KeyArgs, NotifyArgs, OrdersArgs, RetentionArgs, ScryptArgs,
 };
 pub(crate) use dev::{DevArgs, DevConfig};
+pub(crate) use limits::RedisConfig;
 pub(crate) use problems::Problems;
 pub(crate) use read::{Secret, admin_password, read_secret};
 pub(crate) use retention::{AuthPeer, RetentionConfig};

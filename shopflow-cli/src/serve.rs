@@ -1,8 +1,10 @@
 //! Running one service. Each file reads from top to bottom: stores, clients, use cases, tasks,
 //! server.
 
+mod audit;
 pub(crate) mod auth;
 mod database;
+pub(crate) mod limits;
 pub(crate) mod notify;
 pub(crate) mod orders;
 pub(crate) mod prune;

@@ -13,6 +13,7 @@
 mod back_ends;
 
 mod accounts;
+mod attacks;
 mod attempts;
 mod browser;
 mod command_line;
@@ -32,6 +33,7 @@ mod origins;
 mod outages;
 mod retention;
 mod sessions;
+mod shared_limits;
 mod walk;
 mod wire;
 mod world;

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use shopflow_testkit::{Client, Process, Proxy, Response, free_port, wait_until};
+use shopflow_testkit::{Proxy, Response, wait_for, wait_until};
 
-use crate::world::{AUTH, Backend, PASSWORD, Person, SOON, World, assert_problem, shopflow};
+use crate::world::{AUTH, Backend, PASSWORD, Person, SOON, World, assert_problem, metric};
 
 back_ends! {
     both:
@@ -23,30 +23,16 @@ back_ends! {
         admins_see_who_did_what;
     servers:
         every_instance_knows_of_a_revocation_within_a_second,
+        a_lost_connection_for_revocations_is_made_again,
+        one_connection_is_enough,
         a_change_of_role_by_hand_ends_older_tokens,
         without_the_database_no_token_is_believed_for_long;
-}
-
-/// A second auth service on the same database.
-async fn second_instance(world: &World) -> (Process, Client) {
-    let port = free_port();
-    let mut env = world.environment(AUTH);
-    env.retain(|(name, _)| *name != "PORT");
-    env.push(("PORT", port.to_string()));
-    let process = Process::start(shopflow(), ["serve", "auth"], env);
-    let client = Client::new(format!("http://127.0.0.1:{port}"));
-    wait_until("the second instance is ready", SOON, async || {
-        let ready = client.request(http::Method::GET, "/health/ready", &[], "");
-        ready.await.is_ok_and(|ready| ready.status == 200)
-    })
-    .await;
-    (process, client)
 }
 
 async fn every_instance_knows_of_a_revocation_within_a_second() {
     let world = World::start(Backend::Servers).await;
     let jane = world.customer("jane").await;
-    let (_process, second) = second_instance(&world).await;
+    let (_process, second) = world.second(AUTH).await;
     let there = async |token: &str| {
         let client = second.with_token(token);
         client.post("/auth/validate", &Value::Null).await.status
@@ -66,6 +52,50 @@ async fn every_instance_knows_of_a_revocation_within_a_second() {
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(2), "{way} took {took:?}");
     }
+}
+
+/// Waits for the connection on which an instance is told of revocations; its process id.
+async fn listening(world: &World, but: i64) -> i64 {
+    const FIND: &str = "SELECT coalesce(max(pid), 0)::bigint FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    wait_for("it listens", SOON, || async {
+        let pid = world.count(FIND).await;
+        (pid != 0 && pid != but).then_some(pid)
+    })
+    .await
+}
+
+async fn a_lost_connection_for_revocations_is_made_again() {
+    let world = World::start(Backend::Servers).await;
+    let (mut jane, lost) = (world.customer("jane").await, listening(&world, 0).await);
+    world
+        .execute(&format!("SELECT pg_terminate_backend({lost})"))
+        .await;
+    // The poll knows meanwhile; and it listens again.
+    for _ in 0..2 {
+        let out = send(&world, "POST", "/auth/logout", &jane.access, &Value::Null).await;
+        assert_eq!(out.status, 204);
+        assert_eq!(validate(&world, &jane.access).await, 401);
+        listening(&world, lost).await;
+        jane = world.login(&jane.email).await;
+    }
+    wait_until("it says so", SOON, async || {
+        metric(&world.auth, "shopflow_revocations_listening").await == Some(1.0)
+    })
+    .await;
+    let told = world.log(AUTH).matches("not told of revocations").count();
+    assert_eq!(told, 1);
+}
+
+async fn one_connection_is_enough() {
+    let one = ("DATABASE_MAX_CONNECTIONS", "1".to_owned());
+    let mut world = World::prepare(Backend::Servers, |setup| setup.extra.push(one)).await;
+    world.launch(AUTH);
+    world.wait_ready(AUTH).await;
+    let jane = world.customer("jane").await;
+    let out = send(&world, "POST", "/auth/logout", &jane.access, &Value::Null).await;
+    assert_eq!(out.status, 204);
+    assert_eq!(validate(&world, &jane.access).await, 401);
 }
 
 async fn a_change_of_role_by_hand_ends_older_tokens() {

@@ -357,6 +357,14 @@ impl UserStore for SqliteUserStore {
         transaction.commit().await.map_err(auth_error)
     }
 
+    async fn log(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        let mut transaction = self.0.write().await.map_err(auth_error)?;
+        log(&mut transaction, std::slice::from_ref(entry))
+            .await
+            .map_err(auth_error)?;
+        transaction.commit().await.map_err(auth_error)
+    }
+
     async fn replace_hash(
         &self,
         id: UserId,

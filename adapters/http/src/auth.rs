@@ -133,7 +133,7 @@ impl AuthApi {
         let email = Email::normalized(&email);
         let pair = self
             .auth
-            .login(&email, Password::attempt(&password))
+            .login(&email, Password::attempt(&password), &request.context)
             .await?;
         reply::json(StatusCode::OK, &Tokens::from(pair))
     }

@@ -2,10 +2,12 @@
 //! account may be guessed.
 //!
 //! Each instance of a service counts for itself, so behind a balancer the limits are multiplied by
-//! the number of instances. A restart forgets everything. Memory is bounded, see
+//! the number of instances (unless they share them: `adapters/redis`). A restart forgets everything. Memory is bounded, see
 //! [`MemoryLimiter::MEMORY`] and [`MemoryThrottle::MEMORY`]: under a flood of addresses those that
 //! were idle longest are forgotten first.
 
+#[cfg(test)]
+mod contract;
 mod generations;
 mod limiter;
 mod throttle;

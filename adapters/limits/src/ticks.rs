@@ -25,9 +25,12 @@ impl Ticks for Uptime {
 }
 
 /// Whole milliseconds.
-pub(crate) fn millis(time: Duration) -> u64 {
-    // Enough for half a billion years.
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "64 bits are enough for half a billion years"
+)]
+pub(crate) const fn millis(time: Duration) -> u64 {
+    time.as_millis() as u64
 }
 
 #[cfg(test)]

@@ -44,6 +44,13 @@ const INSERT: &str = "
     FROM made, unnest($11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
                       $17::text[]) AS entry";
 
+const LOG: &str = "
+    INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role, request_id,
+                            trace_id, at)
+    SELECT $1, entry.*, $2
+    FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[])
+         AS entry";
+
 // The guard on the last change comes first and locks the row; the audit follows only from a row that
 // it let through.
 const COMMIT: &str = "
@@ -68,6 +75,9 @@ const COMMIT: &str = "
 const END_SESSIONS: &str = "
     UPDATE sessions SET ended_at = $2, end_reason = $3
     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $4";
+
+// Told at the commit, see `revocations`.
+const TELL_OTHERS: &str = "SELECT pg_notify('shopflow_revocations', '')";
 
 // One page and the total in one round trip; the total comes even when the page is empty. A part of
 // the filter that is NULL lets everything pass; custom plans drop it.
@@ -391,7 +401,26 @@ impl UserStore for PgUserStore {
                 .await
                 .map_err(auth_error)?;
         }
+        // A change that ends tokens bears the time from which they count; an earlier one has an
+        // earlier time.
+        if change.ends.is_some() || user.tokens_from > Some(change.before) {
+            sqlx::query(TELL_OTHERS)
+                .execute(&mut *transaction)
+                .await
+                .map_err(auth_error)?;
+        }
         transaction.commit().await.map_err(auth_error)
+    }
+
+    async fn log(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        let log = sqlx::query(LOG)
+            .bind(entry.user_id.0)
+            .bind(entry.at.to_sqlx());
+        bind_audit(log, std::slice::from_ref(entry))
+            .execute(&self.pool)
+            .await
+            .map(drop)
+            .map_err(auth_error)
     }
 
     async fn replace_hash(

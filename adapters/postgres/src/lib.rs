@@ -12,6 +12,7 @@ mod orders;
 mod outbox;
 mod pool;
 mod retention;
+mod revocations;
 mod sessions;
 
 pub use auth::PgUserStore;
@@ -22,4 +23,5 @@ pub use orders::PgOrderStore;
 pub use outbox::PgOutbox;
 pub use pool::{UrlError, check_url, ping, pool};
 pub use retention::PgRetentionLog;
+pub use revocations::listen;
 pub use sessions::PgSessionStore;

@@ -51,20 +51,27 @@ const USE_TOKEN: &str = "
     INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at)
     VALUES ($3, $4, $5, $6)";
 
+// What ends sessions or tokens tells the other instances at its commit, see `revocations`.
 const END: &str = "
-    UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
+    WITH ended AS (
+        UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL
+        RETURNING id
+    )
+    SELECT pg_notify('shopflow_revocations', '') FROM ended";
 
 const END_ALL: &str = "
     WITH ended AS (
         UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL
     ), moved AS (
         UPDATE users SET tokens_from = $2 WHERE id = $1
+    ), logged AS (
+        INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role,
+                                request_id, trace_id, at)
+        SELECT $1, entry.*, $2
+        FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                    $10::text[]) AS entry
     )
-    INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role, request_id,
-                            trace_id, at)
-    SELECT $1, entry.*, $2
-    FROM unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-                $10::text[]) AS entry";
+    SELECT pg_notify('shopflow_revocations', '')";
 
 const REVOKED: &str = "
     SELECT true AS is_session, id, ended_at AS at FROM sessions WHERE ended_at >= $1

@@ -139,11 +139,12 @@ impl Auth {
         let verified = account.password_hash.clone();
         let stored = Some(verified.clone());
         let verdict = self.accounts.hasher.verify(current, stored).await?;
-        let right = matches!(verdict, Verdict::Right { .. });
-        attempt.end(right).await?;
-        if !right {
+        if !matches!(verdict, Verdict::Right { .. }) {
+            let doing = Doing::by(&who.caller, self.accounts.clock.now(), context);
+            attempt.fail(Some(id), &doing).await?;
             return Err(PasswordChangeError::WrongPassword);
         }
+        attempt.succeed().await?;
         let hash = self.accounts.hasher.hash(new).await?;
         let mut races = 0;
         loop {

@@ -57,6 +57,7 @@ macro_rules! auth_store_contract {
             of_twenty_racing_changes_one_wins,
             a_change_ends_all_sessions_but_the_one_it_keeps,
             an_account_is_made_together_with_its_audit,
+            an_entry_to_which_no_change_belongs_is_told_too,
             a_list_of_users_holds_only_what_passes_the_filter,
             pages_of_users_neither_repeat_nor_skip,
             a_request_is_found_with_its_audit_and_its_event,
@@ -519,6 +520,24 @@ pub async fn an_account_is_made_together_with_its_audit(fixture: Fixture) {
     assert!(again.is_err());
     let told = fixture.users.audit(account.user.id, PageRequest::default());
     assert_eq!(told.await.expect("an answer").items, [entry]);
+}
+
+/// Not everything that is written down changes an account.
+pub async fn an_entry_to_which_no_change_belongs_is_told_too(fixture: Fixture) {
+    let (account, other) = (registered(&fixture).await, registered(&fixture).await);
+    let context = RequestContext::generate();
+    let doing = Doing::anonymous(SystemClock.now(), &context);
+    let entry = doing.entry(account.user.id, "login_slowed");
+    let logged = fixture.users.log(&entry).await;
+    logged.expect("an entry");
+    let told = async |user: &User| {
+        let told = fixture.users.audit(user.id, PageRequest::default());
+        told.await.expect("an answer").items
+    };
+    assert_eq!(told(&account.user).await, [entry]);
+    assert_eq!(told(&other.user).await, []);
+    let found = fixture.users.find(account.user.id).await;
+    assert_eq!(found.expect("an answer"), Some(account.user));
 }
 
 /// Each part of the filter counts.

@@ -3,6 +3,7 @@
 pub mod contract;
 mod one_time;
 pub mod retention;
+pub mod throttle;
 
 use std::sync::Arc;
 

@@ -105,8 +105,17 @@ settings! {
 }
 
 settings! {
+    /// Where limits are counted.
+    RedisArgs {
+        redis_url = "REDIS_URL", "Redis or Valkey in which all replicas count together, as redis://user:password@host:6379/0 [default: each counts alone]";
+        redis_url_file = "REDIS_URL_FILE", "File with REDIS_URL in it";
+        redis_timeout_ms = "REDIS_TIMEOUT_MS", "How long a request waits for Redis before it is counted without it [default: 50]";
+    }
+}
+
+settings! {
     /// The auth service.
-    AuthArgs {} with { policy: PolicyArgs, keys: KeyArgs, broker: BrokerArgs, http: HttpArgs, }
+    AuthArgs {} with { policy: PolicyArgs, keys: KeyArgs, broker: BrokerArgs, redis: RedisArgs, http: HttpArgs, }
 }
 
 settings! {
@@ -127,7 +136,7 @@ settings! {
 
 settings! {
     /// The order service.
-    OrdersArgs {} with { limit: OrderLimitArgs, peers: PeerArgs, http: HttpArgs, }
+    OrdersArgs {} with { limit: OrderLimitArgs, redis: RedisArgs, peers: PeerArgs, http: HttpArgs, }
 }
 
 settings! {

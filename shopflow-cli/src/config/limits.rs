@@ -1,10 +1,12 @@
 //! The settings of limits, proxies and pages of other origins, checked.
 
+use std::time::Duration;
+
 use shopflow_http::Edge;
 
-use super::args::{EdgeArgs, OrderLimitArgs};
+use super::args::{EdgeArgs, OrderLimitArgs, RedisArgs};
 use super::problems::Problems;
-use super::read::or_default;
+use super::read::{Secret, check, or_default, secret};
 
 /// More is no limit worth its memory.
 const MOST: u32 = 100_000;
@@ -22,6 +24,36 @@ pub(super) fn per_minute(
         problems.add(name, format!("must be {WANTED}"));
     }
     (requests > 0).then_some(requests)
+}
+
+/// The Redis in which replicas count together.
+#[derive(Clone, Debug)]
+pub(crate) struct RedisConfig {
+    pub(crate) url: Secret,
+    /// How long a request waits for it.
+    pub(crate) patience: Duration,
+}
+
+impl RedisArgs {
+    /// Nothing where each is to count alone.
+    pub(super) fn check(&self, problems: &mut Problems) -> Option<RedisConfig> {
+        const TIMEOUT: &str = "REDIS_TIMEOUT_MS";
+        const WANTED: &str = "a whole number of milliseconds from 1 to 10000";
+        let value = self.redis_timeout_ms.as_ref();
+        let timeout: u64 = or_default(problems, TIMEOUT, value, 50, WANTED);
+        if !(1..=10_000).contains(&timeout) {
+            problems.add(TIMEOUT, format!("must be {WANTED}"));
+        }
+        let (value, file) = (self.redis_url.as_ref(), self.redis_url_file.as_ref());
+        let url = secret(problems, "REDIS_URL", value, file);
+        let url = check(problems, "REDIS_URL", url, |url| {
+            shopflow_redis::check_url(url.expose())
+        });
+        Some(RedisConfig {
+            url: url?,
+            patience: Duration::from_millis(timeout),
+        })
+    }
 }
 
 impl OrderLimitArgs {

@@ -15,7 +15,7 @@ use super::args::{
     AuthArgs, BrokerArgs, DatabaseArgs, HttpArgs, KeyArgs, LinkArgs, LogArgs, NotifyArgs,
     OrdersArgs, PeerArgs, PolicyArgs, ScryptArgs,
 };
-use super::limits::per_minute;
+use super::limits::{RedisConfig, per_minute};
 use super::problems::Problems;
 use super::read::{Secret, check, or_default, required, required_secret, secret};
 use crate::telemetry;
@@ -63,6 +63,8 @@ pub(crate) struct AuthConfig {
     pub(crate) policy: PolicyConfig,
     /// Where mails are asked for; they wait without it.
     pub(crate) rabbitmq_url: Option<Secret>,
+    /// Where limits are counted, if there are any and replicas count together.
+    pub(crate) redis: Option<RedisConfig>,
     pub(crate) http: HttpConfig,
 }
 
@@ -99,6 +101,8 @@ pub(crate) struct PeerConfig {
 pub(crate) struct OrdersConfig {
     /// Requests of one user in a minute, if they are limited.
     pub(crate) rate_limit: Option<u32>,
+    /// Where it is counted, if it is and replicas count together.
+    pub(crate) redis: Option<RedisConfig>,
     pub(crate) peers: PeerConfig,
     pub(crate) http: HttpConfig,
 }
@@ -369,16 +373,16 @@ impl AuthArgs {
         let keys = self.keys.check(&mut problems);
         let policy = self.policy.check(&mut problems);
         let rabbitmq_url = self.broker.check(&mut problems);
+        let redis = self.redis.check(&mut problems);
         let http = self.http.check(&mut problems, 3001);
-        let config = keys
-            .zip(policy)
-            .zip(http)
-            .map(|((keys, policy), http)| AuthConfig {
-                keys,
-                policy,
-                rabbitmq_url,
-                http,
-            });
+        let config = keys.zip(policy).zip(http);
+        let config = config.map(|((keys, policy), http)| AuthConfig {
+            keys,
+            redis: redis.filter(|_| policy.rate_limit.is_some()),
+            policy,
+            rabbitmq_url,
+            http,
+        });
         problems.finish(config)
     }
 }
@@ -474,10 +478,12 @@ impl OrdersArgs {
     pub(crate) fn resolve(&self) -> Result<OrdersConfig, Problems> {
         let mut problems = Problems::default();
         let rate_limit = self.limit.check(&mut problems);
+        let redis = self.redis.check(&mut problems);
         let peers = self.peers.check(&mut problems);
         let http = self.http.check(&mut problems, 3002);
         let config = peers.zip(http).map(|(peers, http)| OrdersConfig {
             rate_limit,
+            redis: redis.filter(|_| rate_limit.is_some()),
             peers,
             http,
         });

@@ -26,7 +26,9 @@ use super::people::{People, ensure};
 use super::{tokens, url};
 use crate::config::{DevConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
+use crate::serve::limits::Limits;
 use crate::serve::relay::{Relay, RelayWake};
+use crate::serve::revocations::News;
 use crate::serve::{auth, notify, orders, prune, server};
 
 /// Each takes 16 MiB, which the allocator is slow to give back; a laptop has other uses for them.
@@ -165,9 +167,14 @@ impl Services {
             relay: Arc::new(self.wake.clone()),
         };
         let keys = Keys::new(self.keys()?);
-        let auth = auth::auth(lifecycle, accounts, sessions, mailbox, keys, self.policy);
-        let purged = PurgedUsers(Arc::new(self.database.users()));
-        Ok(auth::limited(auth, self.policy.rate_limit).with_purged(purged))
+        // One process has no others to hear of.
+        let news = News::default();
+        let policy = self.policy;
+        let auth = auth::auth(lifecycle, accounts, sessions, mailbox, keys, policy, news);
+        let users = Arc::new(self.database.users());
+        let (limits, purged) = (Limits::default(), PurgedUsers(users.clone()));
+        let api = auth::limited(lifecycle, auth, users, policy, &limits);
+        Ok(api.with_purged(purged))
     }
 
     fn orders(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<OrdersApi> {
@@ -185,7 +192,8 @@ impl Services {
         prune::keys(lifecycle, use_cases.clone());
         let outbox = Arc::new(self.database.outbox());
         prune::events(lifecycle, outbox, Arc::new(SystemClock));
-        Ok(orders::api(use_cases, verifier, self.order_limit))
+        let limits = Limits::default();
+        Ok(orders::api(use_cases, verifier, self.order_limit, &limits))
     }
 
     fn notify(&self, lifecycle: &mut Lifecycle) -> anyhow::Result<InboxApi> {

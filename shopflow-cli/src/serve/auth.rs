@@ -12,13 +12,14 @@ use core_kernel::{Limit, SystemClock, chain};
 use shopflow_amqp::AmqpPublisher;
 use shopflow_hashing::BlockingHasher;
 use shopflow_http::{AuthApi, Readiness};
-use shopflow_limits::{MemoryLimiter, MemoryThrottle};
 use shopflow_postgres::{PgOneTimeStore, PgOutbox, PgSessionStore, PgUserStore, Schema};
 use tokio::sync::watch;
 
 use super::database::Database;
+use super::limits::Limits;
 use super::relay::{Relay, RelayWake};
-use super::{lifecycle, listen, prune, retention, revocations, secret_file, serve, start};
+use super::revocations::{self, News};
+use super::{audit, lifecycle, listen, prune, retention, secret_file, serve, start};
 use crate::config::{AuthConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
 
@@ -49,10 +50,13 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
         tokens: Arc::new(PgOneTimeStore::new(database.pool.clone())),
         relay: Arc::new(relay.clone()),
     };
-    let accounts = accounts(users, config.policy, parallel_hashes(config.policy.scrypt));
+    let parallel = parallel_hashes(config.policy.scrypt);
+    let accounts = accounts(users.clone(), config.policy, parallel);
     let needs = Needs(database.clone());
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
     let keys = secret_file::keys(&mut lifecycle, config.keys)?;
+    let news = News::default();
+    revocations::hear(&mut lifecycle, database.pool.clone(), news.clone());
     let auth = auth(
         &mut lifecycle,
         accounts,
@@ -60,16 +64,18 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
         mailbox,
         keys,
         config.policy,
+        news,
     );
     match config.rabbitmq_url {
         Some(url) => publish(&mut lifecycle, &database, url.expose(), relay),
         None => tracing::warn!("RABBITMQ_URL is not set: mails with one-time tokens wait"),
     }
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
-    let users = Arc::new(PgUserStore::new(database.pool.clone()));
     let data = Arc::new(UserRetention(users.clone()));
     retention::schedule(&mut lifecycle, &database, Schema::Auth, data, &config.http);
-    let api = limited(auth, config.policy.rate_limit).with_purged(PurgedUsers(users));
+    let limits = Limits::new(&mut lifecycle, config.redis)?;
+    let purged = PurgedUsers(users.clone());
+    let api = limited(&mut lifecycle, auth, users, config.policy, &limits).with_purged(purged);
     serve((lifecycle, signals), listener, api, ops, &config.http).await
 }
 
@@ -110,6 +116,7 @@ pub(crate) fn auth(
     mailbox: Mailbox,
     keys: Keys,
     policy: PolicyConfig,
+    news: News,
 ) -> Auth {
     let settings = AuthSettings {
         refresh_grace: policy.refresh_grace,
@@ -117,7 +124,7 @@ pub(crate) fn auth(
         require_verified_email: policy.require_verified_email,
     };
     let revoked = Arc::new(Revocations::default());
-    revocations::feed(lifecycle, sessions.clone(), revoked.clone());
+    revocations::feed(lifecycle, sessions.clone(), revoked.clone(), news);
     let auth = Auth::new(accounts, sessions, mailbox, keys, revoked, settings);
     let stopping = lifecycle.stopping();
     lifecycle.spawn("pruning", prune(auth.clone(), stopping));
@@ -140,13 +147,19 @@ async fn prune(auth: Auth, mut stopping: watch::Receiver<bool>) {
 }
 
 /// The service with its limits: so many requests of one address in a minute, if any.
-pub(crate) fn limited(auth: Auth, per_minute: Option<u32>) -> AuthApi {
-    let Some(requests) = per_minute else {
+pub(crate) fn limited(
+    lifecycle: &mut Lifecycle,
+    auth: Auth,
+    users: Arc<dyn UserStore>,
+    policy: PolicyConfig,
+    limits: &Limits,
+) -> AuthApi {
+    let Some(requests) = policy.rate_limit else {
         return AuthApi::new(auth);
     };
-    let throttle = Arc::new(MemoryThrottle::default());
-    let limiter = Arc::new(MemoryLimiter::new(Limit::per_minute("auth", requests)));
-    AuthApi::new(auth.with_throttle(throttle)).with_limiter(limiter)
+    let audit = audit::queue(lifecycle, users);
+    let limiter = limits.limiter(Limit::per_minute("auth", requests));
+    AuthApi::new(auth.with_throttle(limits.throttle(), audit)).with_limiter(limiter)
 }
 
 /// As many as there are cores, and no more than fit.

@@ -8,10 +8,10 @@ use core_kernel::{Limit, SystemClock};
 use core_orders::{OrderRetention, Orders};
 use shopflow_amqp::AmqpPublisher;
 use shopflow_http::{AuthClient, HttpClient, OrdersApi, Readiness};
-use shopflow_limits::MemoryLimiter;
 use shopflow_postgres::{PgOrderStore, PgOutbox, Schema};
 
 use super::database::Database;
+use super::limits::Limits;
 use super::relay::{Relay, RelayWake};
 use super::{lifecycle, listen, prune, retention, secret_file, serve, start};
 use crate::config::OrdersConfig;
@@ -80,18 +80,21 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
     let orders = Orders::new(store, Arc::new(wake), Arc::new(SystemClock));
     prune::keys(&mut lifecycle, orders.clone());
     prune::events(&mut lifecycle, outbox, Arc::new(SystemClock));
-    let api = api(orders, verifier, config.rate_limit);
+    let limits = Limits::new(&mut lifecycle, config.redis)?;
+    let api = api(orders, verifier, config.rate_limit, &limits);
     serve((lifecycle, signals), listener, api, ops, &config.http).await
 }
 
 /// The service with its limit, if it has one.
-pub(crate) fn api(orders: Orders, verifier: AuthClient, per_minute: Option<u32>) -> OrdersApi {
+pub(crate) fn api(
+    orders: Orders,
+    verifier: AuthClient,
+    per_minute: Option<u32>,
+    limits: &Limits,
+) -> OrdersApi {
     let api = OrdersApi::new(orders, Arc::new(verifier));
     match per_minute {
-        Some(requests) => {
-            let limit = Limit::per_minute("orders", requests);
-            api.with_limiter(Arc::new(MemoryLimiter::new(limit)))
-        }
+        Some(requests) => api.with_limiter(limits.limiter(Limit::per_minute("orders", requests))),
         None => api,
     }
 }

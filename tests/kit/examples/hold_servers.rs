@@ -2,11 +2,11 @@
 
 #![expect(clippy::print_stdout, reason = "it is run at a terminal")]
 
-use shopflow_testkit::{Postgres, RabbitMq};
+use shopflow_testkit::{Postgres, RabbitMq, Redis};
 
 #[tokio::main]
 async fn main() {
-    let _servers = tokio::join!(Postgres::private(), RabbitMq::private());
+    let _servers = tokio::join!(Postgres::private(), RabbitMq::private(), Redis::private());
     println!("servers are ready");
     std::future::pending::<()>().await;
 }

@@ -1,5 +1,5 @@
-//! What the tests of ShopFlow, and of programs built on it, need around them: real PostgreSQL and
-//! RabbitMQ servers, a TCP proxy for outages, stand-ins for Amazon SES, S3 and Twilio, a way to run
+//! What the tests of ShopFlow, and of programs built on it, need around them: real PostgreSQL,
+//! RabbitMQ and Redis servers, a TCP proxy for outages, stand-ins for SES, S3 and Twilio, a way to run
 //! and call programs, and ShopFlow itself, on those servers or embedded in one process.
 //!
 //! Helpers panic with a clear message instead of returning errors, unless a test may want to see
@@ -33,6 +33,7 @@ pub use servers::{
     message::Message,
     postgres::{Postgres, PrivatePostgres, postgres},
     rabbitmq::{PrivateRabbitMq, RabbitMq, rabbitmq},
+    redis::{PrivateRedis, Redis, redis},
     tap::Tap,
     vhost::Vhost,
 };

@@ -83,10 +83,24 @@ impl Process {
 
     /// Asks the process to end (SIGTERM); does not wait.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Stops the process where it stands (SIGSTOP), with all its connections open.
+    pub fn freeze(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on after [`Process::freeze`].
+    pub fn thaw(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
         // The lock keeps the process from being collected, and its id from being given away.
         let mut child = self.child();
         if matches!(child.try_wait(), Ok(None)) {
-            send_signal("TERM", &self.pid.to_string());
+            send_signal(signal, &self.pid.to_string());
         }
     }
 

@@ -48,7 +48,7 @@ impl Proxy {
         proxy
     }
 
-    /// Opens a port that leads to the server of a PostgreSQL, AMQP or HTTP URL.
+    /// Opens a port that leads to the server of a PostgreSQL, AMQP, Redis or HTTP URL.
     #[must_use]
     pub fn for_url(url: &str) -> Self {
         Self::start(&parse(url).host_port)

@@ -34,6 +34,7 @@ impl Url {
             (false, "postgres" | "postgresql") => format!("{host}:5432"),
             (false, "amqp") => format!("{host}:5672"),
             (false, "http") => format!("{host}:80"),
+            (false, "redis") => format!("{host}:6379"),
             (false, _) => anyhow::bail!("a {scheme} URL without a port"),
         };
         Ok(Self {

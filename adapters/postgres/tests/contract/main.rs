@@ -10,6 +10,7 @@ mod keys;
 mod postgres;
 mod relay;
 mod retention;
+mod revocations;
 
 use std::sync::Arc;
 

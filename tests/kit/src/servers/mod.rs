@@ -1,4 +1,4 @@
-//! Real PostgreSQL and RabbitMQ servers.
+//! Real PostgreSQL, RabbitMQ and Redis servers.
 //!
 //! Each is looked for in three places: a URL from the environment, a Docker daemon, the packages
 //! installed on this machine. What the kit starts, it also removes, however the test process ends.
@@ -10,6 +10,8 @@ pub(crate) mod postgres;
 mod postgres_native;
 pub(crate) mod rabbitmq;
 mod rabbitmq_native;
+pub(crate) mod redis;
+mod redis_native;
 pub(crate) mod tap;
 pub(crate) mod vhost;
 mod watchdog;

@@ -132,6 +132,14 @@ impl PrivateRabbitMq {
         self.native.kill();
     }
 
+    /// Raises or ends the memory alarm, during which the broker blocks publishers.
+    pub async fn alarm(&self, on: bool) {
+        self.native
+            .alarm(on)
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"));
+    }
+
     /// Starts it after [`PrivateRabbitMq::kill`], with the data it had; takes about five seconds.
     pub async fn start(&mut self) {
         self.native

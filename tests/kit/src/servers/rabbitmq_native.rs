@@ -108,6 +108,19 @@ impl NativeRabbitMq {
         .await
     }
 
+    /// Raises or ends the memory alarm, during which the broker blocks publishers.
+    pub(super) async fn alarm(&self, on: bool) -> Result<()> {
+        let program = find_program("rabbitmqctl", &["/usr/lib/rabbitmq/bin".into()]);
+        let mut command = self.native.command(program.context(MISSING)?)?;
+        let watermark = if on { "1" } else { "512MB" };
+        command
+            .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .args(["-n", &format!("shopflow-{}@localhost", self.ports.amqp)])
+            .args(["set_vm_memory_high_watermark", "absolute", watermark]);
+        self.native.run(command).await
+    }
+
     /// Ends it with SIGKILL.
     pub(super) fn kill(&mut self) {
         self.native.end_last();

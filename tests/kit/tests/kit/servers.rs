@@ -1,5 +1,5 @@
 use serde_json::json;
-use shopflow_testkit::{Postgres, RabbitMq, postgres, rabbitmq};
+use shopflow_testkit::{Postgres, RabbitMq, Redis, postgres, rabbitmq, redis};
 use sqlx::{Connection, PgConnection};
 use std::time::Duration;
 
@@ -136,4 +136,24 @@ async fn a_killed_rabbitmq_keeps_its_messages() {
         .map(|m| m.message_id.unwrap())
         .collect();
     assert_eq!(ids, ["before", "after"]);
+}
+
+#[tokio::test]
+async fn each_redis_database_is_its_own() {
+    let server = redis().await;
+    let (one, other) = tokio::join!(server.database(), server.database());
+    assert_ne!(one, other);
+    assert_eq!(Redis::keys(&one).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_killed_redis_is_gone_until_it_is_started_again() {
+    let mut server = Redis::private().await;
+    let address = server.url().replace("redis://", "");
+    let connects = async || tokio::net::TcpStream::connect(&address).await.is_ok();
+    assert!(connects().await);
+    server.kill();
+    assert!(!connects().await);
+    server.start().await;
+    assert!(connects().await);
 }

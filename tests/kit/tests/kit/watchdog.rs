@@ -29,8 +29,8 @@ async fn nothing_is_left_of_a_killed_test_process() {
     process
         .wait_for_line("servers are ready", Duration::from_secs(120))
         .await;
-    // PostgreSQL with its helpers, Erlang's port mapper, RabbitMQ.
-    assert!(working_below(folder.path()).len() >= 3);
+    // PostgreSQL with its helpers, Erlang's port mapper, RabbitMQ, Redis.
+    assert!(working_below(folder.path()).len() >= 4);
 
     process.kill();
     wait_until(

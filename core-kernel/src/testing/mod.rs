@@ -1,0 +1,3 @@
+//! For tests of adapters of the ports here, also of adapters that others write.
+
+pub mod contract;

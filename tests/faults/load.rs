@@ -1,0 +1,271 @@
+//! Steady load: customers who order, and do not give up before they have an answer; an admin who
+//! ships some of what they ordered.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use http::Method;
+use serde_json::{Value, json};
+use shopflow_testkit::{Client, wait_until};
+use tokio::task::JoinSet;
+
+use crate::rig::{ORDERS, Rig, SOON};
+
+const PASSWORD: &str = "S3cur3P@ssw0rd!";
+const WORKERS: usize = 8;
+
+/// What is known from outside: every 201, and what was done with it.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// The key that a customer placed an order by, by the order's id.
+    pub(crate) placed: HashMap<String, String>,
+    pub(crate) shipped: Vec<String>,
+}
+
+#[derive(Default)]
+struct Shared {
+    known: Mutex<Known>,
+    answered: AtomicU64,
+    paused: AtomicBool,
+    busy: AtomicUsize,
+    recoveries: Mutex<Vec<Duration>>,
+}
+
+/// The load. It ends when it is dropped.
+pub(crate) struct Load {
+    shared: Arc<Shared>,
+    _workers: JoinSet<()>,
+}
+
+#[derive(Clone)]
+struct Person {
+    token: String,
+}
+
+impl Load {
+    /// Begins paused.
+    pub(crate) async fn start(rig: &Rig, rate: u32) -> Self {
+        let auth = rig.nodes[0].client();
+        let mut people = Vec::new();
+        for number in 0..WORKERS {
+            let phone = (number % 2 == 0).then(|| format!("+1555123{number:04}"));
+            people.push(customer(&auth, &format!("customer{number}@example.com"), phone).await);
+        }
+        let admin = admin(rig, &auth).await;
+        let shared = Arc::new(Shared::default());
+        shared.paused.store(true, Ordering::SeqCst);
+        let mut workers = JoinSet::new();
+        let pause = Duration::from_secs(1) * u32::try_from(WORKERS).unwrap() / rate;
+        for (number, person) in people.into_iter().enumerate() {
+            let worker = Worker {
+                number,
+                shops: ORDERS.map(|node| rig.nodes[node].client()),
+                person,
+                admin: admin.clone(),
+                shared: shared.clone(),
+            };
+            workers.spawn(worker.run(pause));
+        }
+        Self {
+            shared,
+            _workers: workers,
+        }
+    }
+
+    pub(crate) fn resume(&self) {
+        self.shared.paused.store(false, Ordering::SeqCst);
+    }
+
+    /// Lets everybody finish what they have begun.
+    pub(crate) async fn pause(&self) {
+        self.shared.paused.store(true, Ordering::SeqCst);
+        wait_until("all customers have their answers", SOON * 2, || async {
+            self.shared.busy.load(Ordering::SeqCst) == 0
+        })
+        .await;
+    }
+
+    /// How many orders were answered with 201 so far.
+    pub(crate) fn answered(&self) -> u64 {
+        self.shared.answered.load(Ordering::SeqCst)
+    }
+
+    pub(crate) async fn reaches(&self, orders: usize) {
+        let hours = Duration::from_secs(6 * 3600);
+        wait_until("so many orders are placed", hours, || async {
+            self.answered() >= u64::try_from(orders).unwrap()
+        })
+        .await;
+    }
+
+    /// Waits until orders are taken again after a fault, and remembers how long that took.
+    pub(crate) async fn flows_again(&self, begun: u64, at_most: Duration) {
+        let healed = Instant::now();
+        let now = self.answered().max(begun);
+        wait_until("orders flow again", at_most, || async {
+            self.answered() > now
+        })
+        .await;
+        self.shared
+            .recoveries
+            .lock()
+            .unwrap()
+            .push(healed.elapsed());
+    }
+
+    /// How long it took until orders were taken again: median and longest.
+    pub(crate) fn recovery(&self) -> String {
+        let mut all = self.shared.recoveries.lock().unwrap().clone();
+        all.sort();
+        let median = all[all.len() / 2];
+        format!("p50 {median:.1?}, longest {:.1?}", all[all.len() - 1])
+    }
+
+    pub(crate) fn known<T>(&self, read: impl FnOnce(&Known) -> T) -> T {
+        read(&self.shared.known.lock().unwrap())
+    }
+}
+
+async fn customer(auth: &Client, email: &str, phone: Option<String>) -> Person {
+    let body = json!({
+        "email": email, "password": PASSWORD, "first_name": "Jane", "last_name": "Doe",
+        "phone": phone,
+    });
+    let made = auth.post("/auth/register", &body).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    login(auth, email).await
+}
+
+async fn login(auth: &Client, email: &str) -> Person {
+    let body = json!({ "email": email, "password": PASSWORD });
+    let tokens = auth.post("/auth/login", &body).await;
+    let token = tokens.json()["access_token"].as_str().unwrap().to_owned();
+    Person { token }
+}
+
+async fn admin(rig: &Rig, auth: &Client) -> Person {
+    let email = "admin@example.com";
+    let args = [
+        "users",
+        "create-admin",
+        "--email",
+        email,
+        "--first-name",
+        "Ada",
+        "--last-name",
+        "Admin",
+    ];
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_shopflow"))
+        .args(args)
+        .env("DATABASE_URL", &rig.database_url)
+        .env("SHOPFLOW_ADMIN_PASSWORD", PASSWORD)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    login(auth, email).await
+}
+
+struct Worker {
+    number: usize,
+    shops: [Client; 2],
+    person: Person,
+    admin: Person,
+    shared: Arc<Shared>,
+}
+
+impl Worker {
+    async fn run(self, pause: Duration) {
+        let mut count = 0;
+        loop {
+            tokio::time::sleep(pause).await;
+            // Counted as busy before the look, so that a pause waits for whoever saw none.
+            self.shared.busy.fetch_add(1, Ordering::SeqCst);
+            if !self.shared.paused.load(Ordering::SeqCst) {
+                count += 1;
+                let key = format!("{}-{count}", self.number);
+                let order = self.place(&key).await;
+                if count % 4 == 0 {
+                    self.ship(&order).await;
+                }
+            }
+            self.shared.busy.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Sends a request, to one shop and the other, until it has an answer that is one.
+    async fn insist(
+        &self,
+        method: Method,
+        path: &str,
+        who: &Person,
+        key: &str,
+        body: Value,
+    ) -> (u16, Value) {
+        let bearer = format!("Bearer {}", who.token);
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        for attempt in self.number.. {
+            let shop = &self.shops[attempt % 2];
+            let send = shop.request(method.clone(), path, &headers, body.to_string());
+            match tokio::time::timeout(Duration::from_secs(5), send).await {
+                // Still at work on the first one, or not able to right now.
+                Ok(Ok(answer)) if answer.status == 503 => {}
+                Ok(Ok(answer)) if answer.status == 409 && is_in_progress(&answer.text()) => {}
+                Ok(Ok(answer)) => return (answer.status, answer.json()),
+                Ok(Err(_)) | Err(_) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        unreachable!("the attempts have no end");
+    }
+
+    async fn place(&self, key: &str) -> String {
+        let body = new_order();
+        let (status, order) = self
+            .insist(Method::POST, "/orders", &self.person, key, body)
+            .await;
+        assert_eq!(status, 201, "{order}");
+        let id = order["id"].as_str().unwrap().to_owned();
+        let mut known = self.shared.known.lock().unwrap();
+        known.placed.insert(id.clone(), key.to_owned());
+        self.shared.answered.fetch_add(1, Ordering::SeqCst);
+        id
+    }
+
+    /// Confirms and ships an order. A change whose answer was lost is found made when it is repeated.
+    async fn ship(&self, order: &str) {
+        for to in ["confirmed", "shipped"] {
+            let (path, body) = (format!("/orders/{order}/status"), json!({ "status": to }));
+            let (status, answer) = self
+                .insist(Method::PATCH, &path, &self.admin, "none", body)
+                .await;
+            let made_before = status == 409 && answer["code"] == "already_in_state";
+            assert!(status == 200 || made_before, "{status} {answer}");
+        }
+        let mut known = self.shared.known.lock().unwrap();
+        known.shipped.push(order.to_owned());
+    }
+}
+
+fn is_in_progress(body: &str) -> bool {
+    body.contains("\"request_in_progress\"")
+}
+
+pub(crate) fn new_order() -> Value {
+    json!({
+        "items": [{
+            "product_id": "f47ac10b-58cc-4372-a567-0e02b2c3d479",
+            "product_name": "Wireless Headphones", "quantity": 2, "unit_price": 49.99
+        }],
+        "shipping_address": {
+            "street": "742 Evergreen Terrace", "city": "Springfield", "state": "IL",
+            "zip_code": "62704", "country": "US"
+        },
+        "currency": "USD"
+    })
+}
