@@ -51,7 +51,7 @@ async fn a_full_disk_loses_nothing_and_is_survived() {
         }
         assert!(placed.len() < 100_000, "the disk is never full");
     };
-    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert_eq!(refused.status, 503, "{}", process.output());
     assert!(refused.header("retry-after").is_some());
     // What was there can still be read.
     let first = format!("/orders/{}", placed[0]);

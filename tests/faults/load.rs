@@ -215,6 +215,8 @@ impl Worker {
             match tokio::time::timeout(Duration::from_secs(5), send).await {
                 // Still at work on the first one, or not able to right now.
                 Ok(Ok(answer)) if answer.status == 503 => {}
+                // Auth could not say who it is (contract §3).
+                Ok(Ok(answer)) if answer.status == 401 => {}
                 Ok(Ok(answer)) if answer.status == 409 && is_in_progress(&answer.text()) => {}
                 Ok(Ok(answer)) => return (answer.status, answer.json()),
                 Ok(Err(_)) | Err(_) => {}

@@ -33,6 +33,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long to wait for another process that is writing to the same file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Takes the right to write first, so that nobody who has read before is refused it.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// Of each connection, in SQLite's words for 512 KiB. The system caches the file as well.
 const CACHE: &str = "-512";
 
@@ -226,7 +229,14 @@ impl Database {
     /// other processes at `BEGIN IMMEDIATE`, so none can fail for having read first. Dropped
     /// without a commit, it leaves everything as it was.
     pub(crate) async fn write(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+        let begun = self.writer.begin_with(BEGIN).await;
+        let Err(sqlx::Error::InvalidSavePointStatement) = begun else {
+            return begun;
+        };
+        // A full disk ended a transaction in SQLite that the connection believes to be open. It would
+        // believe so for ever.
+        self.writer.acquire().await?.close().await?;
+        self.writer.begin_with(BEGIN).await
     }
 }
 
