@@ -2,6 +2,7 @@
 
 mod deliver;
 mod read;
+mod send;
 
-pub use deliver::{Ambiguous, Delivery, EventHandler, Lane, Lanes, Notifier, Outcome};
+pub use deliver::Notifier;
 pub use read::{AttemptsError, FindError, Notifications};

@@ -9,8 +9,10 @@ mod breaker;
 mod dead_letter;
 mod event;
 mod inbox;
+mod lane;
 mod message;
 mod notification;
+mod outcome;
 mod ports;
 mod queue;
 mod retention;
@@ -19,10 +21,7 @@ mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{
-    Ambiguous, AttemptsError, Delivery, EventHandler, FindError, Lane, Lanes, Notifications,
-    Notifier, Outcome,
-};
+pub use app::{AttemptsError, FindError, Notifications, Notifier};
 pub use breaker::Breaker;
 pub use dead_letter::DeadLetter;
 pub use event::{Event, EventKind, MAX_EVENT_BYTES, Poison, Subject};
@@ -30,8 +29,10 @@ pub use inbox::{
     FaultKind, FaultRule, FaultRuleError, FaultScript, Inbox, InboxAttempt, InboxFilter,
     InboxMessage,
 };
+pub use lane::{Ambiguous, Lane, Lanes};
 pub use message::{Address, Contact, LineItem, OrderDetails};
 pub use notification::{Channel, Content, Draft, Notification, Status, Summary};
+pub use outcome::{Delivery, EventHandler, Outcome};
 pub use ports::{
     Attempt, AttemptOutcome, Claim, ContactReader, EmailSender, Job, Mail, NotificationFilter,
     NotificationPosition, NotificationStore, OrderReader, ReadError, SendError, SmsSender,

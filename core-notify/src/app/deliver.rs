@@ -1,137 +1,25 @@
 //! From an event to mails and texts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use core_kernel::{Clock, NotificationId, RequestContext, chain};
 use futures_util::future::{join, join_all};
-use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
+use super::send::Sent;
 use crate::breaker::Breaker;
 use crate::event::{Event, Subject};
+use crate::lane::Lanes;
 use crate::message::Contact;
 use crate::notification::{Channel, Content, Draft};
+use crate::outcome::{Delivery, EventHandler, Outcome};
 use crate::ports::{
-    Attempt, AttemptOutcome, Claim, ContactReader, EmailSender, Job, Mail, NotificationStore,
-    OrderReader, ReadError, SendError, SmsSender, StoreError, Text, TokenReader,
+    Claim, ContactReader, EmailSender, Job, NotificationStore, OrderReader, ReadError, SmsSender,
+    StoreError, TokenReader,
 };
 use crate::retry::delay_after;
 use crate::template::{Facts, Links, Templates};
-
-/// One delivery of an event by the broker.
-#[derive(Clone, Copy, Debug)]
-pub struct Delivery<'a> {
-    /// The event as it came.
-    pub body: &'a [u8],
-    /// Which attempt this is, from 1. Only failures count, not crashes and outages.
-    pub attempt: u32,
-    /// Whether the event may have been worked on before: another attempt, or a crash.
-    pub again: bool,
-    /// Whether what had failed for good is to be tried once more: the bus has it anew, as after a
-    /// replay, and not from us for another attempt. Still so after a crash, which must not swallow
-    /// a replay; the price is that what was refused just before the crash is refused once more.
-    pub revive: bool,
-}
-
-/// What is to become of a delivery.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All is recorded; it may be forgotten.
-    Done,
-    /// It failed; try again after this long, as the next attempt.
-    Retry {
-        /// How long to wait: one of [`DELAYS`](crate::DELAYS), since a bus may have a queue for each.
-        after: Duration,
-        /// Why it failed.
-        reason: String,
-    },
-    /// Another holds a part of it; look again soon, as the same attempt.
-    Held,
-    /// A neighbour is out of order; wait until it is back, as the same attempt.
-    Wait {
-        /// Who, and what is wrong.
-        reason: String,
-    },
-    /// It can never succeed, or has used up its attempts.
-    Dead {
-        /// The kind of failure: `poison`, `refused`, `exhausted`, `render`, `expired` when what the
-        /// mail was to carry works no more, or `ambiguous` when a message that may have been sent is
-        /// not to be sent again.
-        class: &'static str,
-        /// Why, the provider's own words in it.
-        reason: String,
-        /// The channels that failed; empty when it came to none.
-        channels: Vec<Channel>,
-    },
-}
-
-impl Outcome {
-    /// A word for it in metrics: `done`, `retry`, `held`, `wait`, `dead`.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Retry { .. } => "retry",
-            Self::Held => "held",
-            Self::Wait { .. } => "wait",
-            Self::Dead { .. } => "dead",
-        }
-    }
-}
-
-/// What became of one channel.
-enum Sent {
-    Yes,
-    Refused(String),
-    Parked(String),
-    NotNow(String),
-    Away(String),
-}
-
-/// What is done when a provider's answer was lost, so that nobody knows whether it took a message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ambiguous {
-    /// Send it again: rather twice than never.
-    #[default]
-    Retry,
-    /// Leave it to people: it fails, and is a dead letter of class `ambiguous`.
-    Park,
-}
-
-/// What is kept for each channel.
-#[derive(Debug, Default)]
-pub struct Lane {
-    /// What is done when an answer was lost.
-    pub ambiguous: Ambiguous,
-    /// Pauses sending while the provider is out of order.
-    pub breaker: Breaker,
-}
-
-/// What a notifier learns from one event for the next.
-#[derive(Debug, Default)]
-pub struct Lanes {
-    /// Of mails.
-    pub email: Lane,
-    /// Of texts.
-    pub sms: Lane,
-    /// Of the order service, which may answer nonsense.
-    pub orders: Breaker,
-    /// Of the auth service, likewise.
-    pub auth: Breaker,
-}
-
-impl Lanes {
-    /// That of a channel.
-    #[must_use]
-    pub fn of(&self, channel: Channel) -> &Lane {
-        match channel {
-            Channel::Email => &self.email,
-            Channel::Sms => &self.sms,
-        }
-    }
-}
 
 /// Carries events to mails and texts.
 #[derive(Clone)]
@@ -156,13 +44,6 @@ pub struct Notifier {
     pub links: Links,
     /// The time.
     pub clock: Arc<dyn Clock>,
-}
-
-/// Works on what a bus delivers; the consumers of all buses call this.
-#[async_trait]
-pub trait EventHandler: Send + Sync {
-    /// Works on one delivery and tells what is to become of it. Safe to repeat at any point.
-    async fn handle(&self, delivery: Delivery<'_>, context: &RequestContext) -> Outcome;
 }
 
 #[async_trait]
@@ -378,131 +259,6 @@ impl Notifier {
             }
         }
     }
-
-    /// One attempt at one notification, recorded, unless the provider is out of order.
-    async fn send(
-        &self,
-        event: &Event,
-        job: &Job,
-        delivery: Delivery<'_>,
-    ) -> Result<Sent, StoreError> {
-        let (id, channel) = (job.id, job.channel.as_str());
-        let lane = self.lanes.of(job.channel);
-        if job.maybe_sent {
-            // Who replays a dead letter has decided.
-            if lane.ambiguous == Ambiguous::Park && !delivery.revive {
-                let reason = "an earlier attempt may have been sent";
-                self.store.mark_failed(job, None, reason).await?;
-                return Ok(Sent::Parked(reason.to_owned()));
-            }
-            tracing::warn!(event_id = %event.id, notification_id = %id, channel,
-                "an earlier attempt may have been sent; sending again");
-        }
-        let began_at = self.clock.now();
-        if !lane.breaker.admits(began_at) {
-            let reason = format!("sending is paused: the {channel} provider is out of order");
-            self.store.release(job, None, &reason).await?;
-            return Ok(Sent::Away(reason));
-        }
-        let answer = self.call(event, job).await;
-        let ended_at = self.clock.now();
-        let attempt = Attempt {
-            number: job.claim,
-            began_at,
-            ended_at: Some(ended_at),
-            outcome: outcome_of(&answer),
-            provider_ref: answer.as_deref().ok().map(storable),
-            reason: answer
-                .as_ref()
-                .err()
-                .map(|error| storable(&error.to_string())),
-        };
-        let paused = learn(lane, job, &answer, ended_at);
-        let Err(error) = answer else {
-            self.store.mark_sent(job, &attempt).await;
-            tracing::info!(event_id = %event.id,
-                order_id = event.order_id().map(tracing::field::display),
-                notification_id = %id, channel, provider_ref = attempt.provider_ref,
-                "notification sent");
-            return Ok(Sent::Yes);
-        };
-        tracing::warn!(event_id = %event.id,
-            order_id = event.order_id().map(tracing::field::display),
-            notification_id = %id, channel, error = %error, "notification not sent");
-        let reason = attempt.reason.clone().unwrap_or_default();
-        let parks = lane.ambiguous == Ambiguous::Park && matches!(error, SendError::Unknown(_));
-        let sent = match error {
-            SendError::Refused(_) => Sent::Refused(reason.clone()),
-            _ if parks => Sent::Parked(reason.clone()),
-            SendError::Away(_) => Sent::Away(reason.clone()),
-            _ if paused => Sent::Away(reason.clone()),
-            SendError::NotNow(_) | SendError::Unknown(_) => Sent::NotNow(reason.clone()),
-        };
-        let last = delay_after(delivery.attempt).is_none();
-        let fails = match sent {
-            Sent::Refused(_) | Sent::Parked(_) => true,
-            Sent::NotNow(_) => last,
-            Sent::Away(_) | Sent::Yes => false,
-        };
-        match fails {
-            true => self.store.mark_failed(job, Some(&attempt), &reason).await?,
-            false => self.store.release(job, Some(&attempt), &reason).await?,
-        }
-        Ok(sent)
-    }
-
-    /// Hands a message to its provider.
-    async fn call(&self, event: &Event, job: &Job) -> Result<String, SendError> {
-        match job.channel {
-            Channel::Email => {
-                let mail = Mail {
-                    to: &job.recipient,
-                    subject: job.content.subject.as_deref().unwrap_or_default(),
-                    html: &job.content.body,
-                    plain: job.content.plain.as_deref().unwrap_or_default(),
-                    notification_id: job.id,
-                    order_id: event.order_id(),
-                };
-                self.email.send(mail).await
-            }
-            Channel::Sms => {
-                let text = Text {
-                    to: &job.recipient,
-                    body: &job.content.body,
-                    notification_id: job.id,
-                    order_id: event.order_id(),
-                };
-                self.sms.send(text).await
-            }
-        }
-    }
-}
-
-/// Lets the breaker know of an answer; true when sending is paused now.
-fn learn(lane: &Lane, job: &Job, answer: &Result<String, SendError>, now: Timestamp) -> bool {
-    let channel = job.channel.as_str();
-    if matches!(answer, Ok(_) | Err(SendError::Refused(_))) {
-        if lane.breaker.succeeded() {
-            tracing::info!(channel, "the provider is back; sending goes on");
-        }
-        return false;
-    }
-    let was_open = lane.breaker.is_open();
-    let open = lane.breaker.failed(&job.recipient, now);
-    if open && !was_open {
-        tracing::error!(channel, "the provider is out of order; sending pauses");
-    }
-    open
-}
-
-fn outcome_of(answer: &Result<String, SendError>) -> AttemptOutcome {
-    match answer {
-        Ok(_) => AttemptOutcome::Sent,
-        Err(SendError::Refused(_)) => AttemptOutcome::Refused,
-        Err(SendError::NotNow(_)) => AttemptOutcome::NotNow,
-        Err(SendError::Away(_)) => AttemptOutcome::Away,
-        Err(SendError::Unknown(_)) => AttemptOutcome::Unknown,
-    }
 }
 
 fn dead(class: &'static str, reason: String, channels: Vec<Channel>) -> Outcome {
@@ -511,11 +267,6 @@ fn dead(class: &'static str, reason: String, channels: Vec<Channel>) -> Outcome 
         reason,
         channels,
     }
-}
-
-/// What a provider says, as any store can keep it.
-fn storable(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 /// Our own database away is nothing that an attempt should be counted for; a row that it cannot

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use core_kernel::{EventId, EventPublisher, OrderId, OutboxMessage, TraceContext};
 
-use crate::app::EventHandler;
 use crate::dead_letter::DeadLetter;
+use crate::outcome::EventHandler;
 
 pub use crashes::*;
 pub use dead_letters::*;

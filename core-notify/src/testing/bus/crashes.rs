@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::script::{Gate, Script, Step, pause, retry};
 use super::{Fixture, bodies, created, many_created, publish};
-use crate::app::Outcome;
+use crate::outcome::Outcome;
 
 /// It comes again as the same attempt, and the consumer goes on.
 pub async fn a_panic_loses_nothing(bus: Fixture) {

@@ -6,9 +6,9 @@ use core_kernel::{Clock, OutboxMessage, SystemClock};
 
 use super::script::{Script, Step, dead, pause, retry, wait};
 use super::{Fixture, created, publish, shipped};
-use crate::app::Outcome;
 use crate::dead_letter::DeadLetter;
 use crate::notification::Channel;
+use crate::outcome::Outcome;
 
 /// A bus may keep times to the millisecond.
 const ROUNDING: Duration = Duration::from_millis(1);

@@ -4,8 +4,8 @@ use core_kernel::TraceContext;
 
 use super::script::{Gate, Script, Step, dead, pause};
 use super::{Fixture, bodies, created, event, many_created, publish, shipped};
-use crate::app::Outcome;
 use crate::event::MAX_EVENT_BYTES;
+use crate::outcome::Outcome;
 
 /// From both queues, byte for byte, in the trace of the request that caused it.
 pub async fn an_event_arrives_whole(bus: Fixture) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::script::{Script, Seen, Step, pause, retry, wait};
 use super::{Fixture, bodies, created, many_created, publish};
-use crate::app::Outcome;
+use crate::outcome::Outcome;
 use crate::retry::delay_after;
 
 /// A bus may count time in milliseconds and cut off the rest.

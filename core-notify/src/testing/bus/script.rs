@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use core_kernel::{OutboxMessage, RequestContext};
 
-use crate::app::{Delivery, EventHandler, Outcome};
+use crate::outcome::{Delivery, EventHandler, Outcome};
 
 /// Bytes of an event, by which deliveries are told apart. Not by the request's id, which is under
 /// test itself.
