@@ -74,7 +74,7 @@ impl Node {
 
     /// Starts it, or starts it anew.
     pub(crate) fn launch(&mut self) {
-        self.process = None;
+        self.kill();
         let program = env!("CARGO_BIN_EXE_shopflow");
         let env = self.env.iter().map(|(name, value)| (*name, value.as_str()));
         self.process = Some(Process::start(program, ["serve", self.service], env));
@@ -84,6 +84,19 @@ impl Node {
     pub(crate) fn kill(&mut self) {
         if let Some(process) = self.process.take() {
             process.kill();
+            self.tell_errors(&process);
+        }
+    }
+
+    /// Shows what it found wrong with itself.
+    #[expect(clippy::print_stdout, reason = "a run that fails has to be explained")]
+    fn tell_errors(&self, process: &Process) {
+        let output = process.output();
+        for line in output
+            .lines()
+            .filter(|line| line.contains("\"status\":500"))
+        {
+            println!("  {}: {line}", self.name);
         }
     }
 
@@ -118,4 +131,10 @@ pub(crate) fn service_token(subject: &str) -> String {
     let output = command.env("JWT_SECRET", JWT_SECRET).output().unwrap();
     assert!(output.status.success(), "no service token: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
