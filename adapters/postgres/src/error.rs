@@ -14,8 +14,10 @@ pub(crate) struct Inconsistent {
 /// Whether the database may do tomorrow what it did not do now.
 pub(crate) fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
+        // A protocol error is of a connection that broke off in the middle, not of the statement.
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
