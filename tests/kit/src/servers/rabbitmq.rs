@@ -94,7 +94,7 @@ impl RabbitMq {
 
     /// Makes a virtual host that no other test uses, in which the broker's user may do everything.
     ///
-    /// It goes with the broker; on one given by its URL it stays, named `shopflow_test_…`.
+    /// It goes when its last clone is dropped.
     pub async fn vhost(&self) -> Vhost {
         vhost::create(&self.access).await
     }

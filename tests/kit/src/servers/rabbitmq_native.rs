@@ -9,6 +9,9 @@ use crate::process::free_port;
 use anyhow::{Context, Result};
 use std::{fs, path::PathBuf, time::Duration};
 
+/// What it may use before it takes no more messages.
+const MEMORY: &str = "1GB";
+
 const MISSING: &str = "no RabbitMQ in /usr/lib/rabbitmq/bin: apt-get install rabbitmq-server";
 
 #[derive(Debug)]
@@ -112,7 +115,7 @@ impl NativeRabbitMq {
     pub(super) async fn alarm(&self, on: bool) -> Result<()> {
         let program = find_program("rabbitmqctl", &["/usr/lib/rabbitmq/bin".into()]);
         let mut command = self.native.command(program.context(MISSING)?)?;
-        let watermark = if on { "1" } else { "512MB" };
+        let watermark = if on { "1" } else { MEMORY };
         command
             .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
@@ -145,7 +148,7 @@ fn configuration(ports: &Ports) -> String {
          management.tcp.port = {}\n\
          loopback_users = none\n\
          disk_free_limit.absolute = 50MB\n\
-         vm_memory_high_watermark.absolute = 512MB\n",
+         vm_memory_high_watermark.absolute = {MEMORY}\n",
         ports.amqp, ports.management
     )
 }

@@ -29,12 +29,30 @@ struct Inner {
     name: String,
     url: String,
     management: Client,
+    /// For taking the host away, when the test's own runtime may be gone.
+    after_all: Client,
     connection: Mutex<Option<Connection>>,
 }
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Inner").field(&self.name).finish()
+    }
+}
+
+/// Its queues would go on to cost the broker memory and time, more with every test, until it takes no
+/// messages any more.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let (management, path) = (
+            self.management.clone(),
+            format!("/api/vhosts/{}", self.name),
+        );
+        runtime().spawn(async move {
+            let delete = management.request(Method::DELETE, &path, &[], "");
+            // A broker that is gone has taken it along.
+            let _ = delete.await;
+        });
     }
 }
 
@@ -45,6 +63,7 @@ pub(super) async fn create(access: &Access) -> Vhost {
     let vhost = Vhost(Arc::new(Inner {
         url: url.to_string(),
         management: access.management(),
+        after_all: access.management(),
         connection: Mutex::new(None),
         name,
     }));
