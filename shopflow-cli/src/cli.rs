@@ -1,12 +1,16 @@
 //! What can be typed.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+mod common;
 
 use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{
     AuthArgs, DatabaseArgs, DevArgs, KeyArgs, NotifyArgs, OrdersArgs, RetentionArgs,
 };
+
+pub(crate) use common::{Output, OutputArgs, PageArgs, PlaceArgs, YesArgs};
 
 /// The order backend: accounts, orders, notifications.
 ///
@@ -112,11 +116,8 @@ pub(crate) struct CreateAdminArgs {
     /// Last name
     #[arg(long)]
     pub(crate) last_name: String,
-    /// Folder of shopflow dev, in place of DATABASE_URL
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
+    pub(crate) place: PlaceArgs,
     #[command(flatten)]
     pub(crate) scrypt: crate::config::ScryptArgs,
 }
@@ -125,7 +126,8 @@ pub(crate) struct CreateAdminArgs {
 pub(crate) enum RetentionCommand {
     /// Purge users deactivated for 90 days, archive notifications older than a year
     ///
-    /// Works on all services' tables that the database has. Orders are only counted.
+    /// Works on all services' tables that the database has. Orders are only counted. Archives of a
+    /// folder of shopflow dev go to its own folder archive.
     #[command(
         after_help = "Example:\n  DATABASE_URL=postgres://shopflow@localhost/notify RETENTION_ARCHIVE_URL=s3://shop-archive shopflow retention run --dry-run"
     )]
@@ -134,28 +136,15 @@ pub(crate) enum RetentionCommand {
     List(RetentionListArgs),
 }
 
-/// How a listing looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct RetentionRunArgs {
     /// Tell what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// For people or for programs
-    #[arg(long, value_enum, default_value = "table")]
-    pub(crate) output: Output,
-    /// Folder of shopflow dev, in place of DATABASE_URL; archives go to its folder archive
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
     #[command(flatten)]
     pub(crate) retention: RetentionArgs,
 }
@@ -165,14 +154,10 @@ pub(crate) struct RetentionListArgs {
     /// How many of each service at most
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) limit: u32,
-    /// For people or for programs
-    #[arg(long, value_enum, default_value = "table")]
-    pub(crate) output: Output,
-    /// Folder of shopflow dev, in place of DATABASE_URL
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data_dir: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) database: DatabaseArgs,
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
 }
 
 #[cfg(test)]

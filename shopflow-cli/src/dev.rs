@@ -9,9 +9,7 @@ mod services;
 mod tokens;
 mod welcome;
 
-use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -20,7 +18,8 @@ use shopflow_embedded::{Database, OpenError};
 use tokio::net::TcpListener;
 
 use crate::Failure;
-use crate::config::{DevArgs, DevConfig, Problems};
+use crate::admin::confirm;
+use crate::config::{DevArgs, DevConfig};
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::serve::{block_on, keep_metrics, ops};
 use crate::telemetry::{self, LogTo};
@@ -49,26 +48,10 @@ fn reset(folder: &Folder, ask: bool) -> Result<(), Failure> {
     if folder.is_empty() {
         return Ok(());
     }
-    if ask && !std::io::stdin().is_terminal() {
-        let what = "asks before it deletes; where there is no terminal to ask at, add --yes";
-        return Err(Problems::one("--reset", what).into());
-    }
-    if ask && !confirmed(folder.path())? {
-        return Err(anyhow!("nothing was deleted").into());
-    }
+    let path = folder.path().display();
+    let question = format!("Delete all users, orders and mails in {path}?");
+    confirm(&question, !ask)?;
     Ok(folder.clear()?)
-}
-
-#[expect(clippy::print_stdout, reason = "it asks at a terminal")]
-fn confirmed(path: &Path) -> anyhow::Result<bool> {
-    let path = path.display();
-    print!("Delete all users, orders and mails in {path}? [y/N] ");
-    std::io::stdout().flush().context("cannot ask")?;
-    let mut answer = String::new();
-    std::io::stdin()
-        .read_line(&mut answer)
-        .context("cannot ask")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 async fn serve(config: DevConfig, folder: Folder) -> anyhow::Result<()> {

@@ -24,6 +24,10 @@ pub(crate) enum Failure {
     Usage(Problems),
     /// Whatever else failed (1).
     Failed(anyhow::Error),
+    /// What was named is not there (3).
+    NotFound(String),
+    /// A rule forbids it (4).
+    Refused(String),
 }
 
 impl From<Problems> for Failure {
@@ -56,6 +60,14 @@ fn main() -> ExitCode {
         Err(Failure::Failed(error)) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
+        }
+        Err(Failure::NotFound(what)) => {
+            eprintln!("error: {what}");
+            ExitCode::from(3)
+        }
+        Err(Failure::Refused(why)) => {
+            eprintln!("error: {why}");
+            ExitCode::from(4)
         }
     }
 }

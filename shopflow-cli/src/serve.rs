@@ -45,7 +45,10 @@ pub(crate) fn run(service: Service) -> Result<(), Failure> {
 }
 
 /// Runs a future on a runtime of its own.
-pub(crate) fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failure> {
+pub(crate) fn block_on<E>(work: impl Future<Output = Result<(), E>>) -> Result<(), Failure>
+where
+    Failure: From<E>,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -3,12 +3,12 @@
 use anyhow::Context;
 use shopflow_postgres::{Schema, migrate, pool};
 
+use super::output::say;
 use crate::Failure;
 use crate::cli::{MigrateArgs, Target};
 use crate::config::Problems;
 use crate::serve::block_on;
 
-#[expect(clippy::print_stdout, reason = "a command tells people what it did")]
 pub(crate) fn run(args: &MigrateArgs) -> Result<(), Failure> {
     let mut problems = Problems::default();
     let database = args.database.check(&mut problems);
@@ -20,8 +20,7 @@ pub(crate) fn run(args: &MigrateArgs) -> Result<(), Failure> {
     };
     block_on(async {
         let pool = pool(database.url.expose(), 2, "shopflow migrate").context("DATABASE_URL")?;
-        migrate(&pool, schema).await?;
-        println!("{name}: the database is up to date");
-        Ok(())
+        migrate(&pool, schema).await.map_err(anyhow::Error::from)?;
+        say(&format!("{name}: the database is up to date"))
     })
 }

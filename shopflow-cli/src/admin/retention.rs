@@ -1,38 +1,35 @@
 //! `shopflow retention run|list`.
 
-mod place;
+mod parts;
 mod show;
 
 use anyhow::{Context, anyhow};
 use core_kernel::{RetentionRun, RunBy};
 
-use super::users::actor;
+use super::actor::{ROLE, actor};
+use super::place;
 use crate::Failure;
 use crate::cli::{RetentionCommand, RetentionListArgs, RetentionRunArgs};
 use crate::config::{Problems, RetentionConfig};
 use crate::serve::block_on;
-use place::{Part, Parts, Place};
+use parts::{Part, Parts, parts};
 use show::{Line, runs_table, show};
 
 pub(crate) fn run(command: &RetentionCommand) -> Result<(), Failure> {
-    // What is wrong with usage may only turn out once the database is open.
-    let mut done = Ok(());
     block_on(async {
-        done = match command {
+        match command {
             RetentionCommand::Run(args) => run_all(args).await,
             RetentionCommand::List(args) => list(args).await,
-        };
-        Ok(())
-    })?;
-    done
+        }
+    })
 }
 
 async fn run_all(args: &RetentionRunArgs) -> Result<(), Failure> {
     let mut problems = Problems::default();
-    let place = Place::checked(args.data_dir.as_ref(), &args.database, &mut problems);
+    let place = args.place.check(&mut problems);
     let config = args.retention.check(&mut problems);
     let place = problems.finish(place)?;
-    let Parts { parts, notes } = place.parts(&config, !args.dry_run).await?;
+    let Parts { parts, notes } = parts(&place, &config, !args.dry_run).await?;
     if args.dry_run {
         let mut lines = Vec::new();
         for part in &parts {
@@ -40,15 +37,14 @@ async fn run_all(args: &RetentionRunArgs) -> Result<(), Failure> {
             let tally = due.with_context(|| part.failed())?;
             lines.push(Line::due(part.service, tally));
         }
-        show(args.output, true, &lines, &notes);
-        return Ok(());
+        return show(args.output.output, true, &lines, &notes);
     }
     for part in &parts {
         part.can_run().await?;
     }
     let by = RunBy {
         id: actor(),
-        role: "operator",
+        role: ROLE,
     };
     let mut lines = Vec::new();
     for part in &parts {
@@ -58,7 +54,7 @@ async fn run_all(args: &RetentionRunArgs) -> Result<(), Failure> {
             None => Line::busy(part.service),
         });
     }
-    show(args.output, false, &lines, &notes);
+    show(args.output.output, false, &lines, &notes)?;
     let problems: Vec<String> = lines.iter().filter_map(Line::problem).collect();
     match problems.is_empty() {
         true => Ok(()),
@@ -68,23 +64,24 @@ async fn run_all(args: &RetentionRunArgs) -> Result<(), Failure> {
 
 async fn list(args: &RetentionListArgs) -> Result<(), Failure> {
     let mut problems = Problems::default();
-    let place = Place::checked(args.data_dir.as_ref(), &args.database, &mut problems);
+    let place = args.place.check(&mut problems);
     let place = problems.finish(place)?;
     let mut runs: Vec<RetentionRun> = Vec::new();
-    for part in place.parts(&RetentionConfig::default(), false).await?.parts {
+    for part in parts(&place, &RetentionConfig::default(), false)
+        .await?
+        .parts
+    {
         let listed = part.runs.list(args.limit).await;
         runs.extend(listed.with_context(|| part.failed())?);
     }
     runs.sort_by_key(|run| std::cmp::Reverse((run.started_at, run.id)));
-    runs_table(args.output, &runs);
-    Ok(())
+    runs_table(args.output.output, &runs)
 }
 
 impl Part {
     /// What to say when its database does not do its part.
     fn failed(&self) -> String {
-        let service = self.service;
-        format!("{service} (is the database migrated? see: shopflow migrate {service})")
+        place::failed(self.service)
     }
 
     /// Refuses before anything is done what could only fail in the middle.

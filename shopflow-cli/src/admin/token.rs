@@ -7,6 +7,7 @@ use core_auth::Keyring;
 use core_kernel::{Clock, SystemClock};
 use jiff::SignedDuration;
 
+use super::output::say;
 use crate::Failure;
 use crate::cli::{ServiceTokenArgs, TokenCommand};
 use crate::config::{Problems, read_secret};
@@ -18,7 +19,6 @@ pub(crate) fn run(command: &TokenCommand) -> Result<(), Failure> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the token is what was asked for")]
 fn service(args: &ServiceTokenArgs) -> Result<(), Failure> {
     let keys = match &args.data_dir {
         Some(folder) => dev_keys(folder)?,
@@ -35,8 +35,7 @@ fn service(args: &ServiceTokenArgs) -> Result<(), Failure> {
     let token = keys
         .sign_service(subject, SystemClock.now(), ttl)
         .map_err(anyhow::Error::from)?;
-    println!("{token}");
-    Ok(())
+    say(&token)
 }
 
 /// The secret of a folder of `shopflow dev`.

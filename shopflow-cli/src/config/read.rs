@@ -152,6 +152,15 @@ pub(crate) fn admin_password(problems: &mut Problems) -> Option<Secret> {
     secret(problems, NAME, value.as_ref(), file.as_ref())
 }
 
+/// The name of who is at the terminal, as far as the system knows; empty where it does not.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "config is where the environment is read"
+)]
+pub(crate) fn user_name() -> String {
+    std::env::var("USER").unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,10 @@
 //! What is told of runs, to people and to programs.
 
 use core_kernel::{Outcome, RetentionRun, Tally, wire_time};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::Failure;
+use crate::admin::output::{listing, note, say, table, when, when_any};
 use crate::cli::Output;
 
 /// One service's part of a run.
@@ -75,11 +76,14 @@ fn with_figures(mut object: Value, tally: Tally) -> Value {
 }
 
 /// Shows what a run did, or would do.
-#[expect(clippy::print_stdout, reason = "a command tells people what it did")]
-#[expect(clippy::print_stderr, reason = "what is no result is told beside it")]
-pub(super) fn show(output: Output, dry_run: bool, lines: &[Line], notes: &[String]) {
-    for note in notes {
-        eprintln!("note: {note}");
+pub(super) fn show(
+    output: Output,
+    dry_run: bool,
+    lines: &[Line],
+    notes: &[String],
+) -> Result<(), Failure> {
+    for text in notes {
+        note(&format!("note: {text}"));
     }
     if output == Output::Json {
         let data: Vec<Value> = lines
@@ -91,38 +95,28 @@ pub(super) fn show(output: Output, dry_run: bool, lines: &[Line], notes: &[Strin
                 with_figures(named, line.tally)
             })
             .collect();
-        println!(
-            "{}",
-            json!({ "dry_run": dry_run, "data": data, "notes": notes })
-        );
-        return;
+        return say(&json!({ "dry_run": dry_run, "data": data, "notes": notes }).to_string());
     }
     let rows = lines.iter().map(|line| {
         let mut row = vec![line.service.clone(), line.outcome.to_owned()];
         row.extend(figures(line.tally));
         row
     });
-    print!(
-        "{}",
-        table(&[&["SERVICE", "OUTCOME"], &FIGURES[..]].concat(), rows)
-    );
+    let head = [&["SERVICE", "OUTCOME"], &FIGURES[..]].concat();
+    say(&table(&head, rows.collect()))?;
     if dry_run {
-        println!("A dry run: nothing was changed.");
+        say("A dry run: nothing was changed.")?;
     }
+    Ok(())
 }
 
 /// Shows the runs there were.
-#[expect(clippy::print_stdout, reason = "the listing is what was asked for")]
-pub(super) fn runs_table(output: Output, runs: &[RetentionRun]) {
-    if output == Output::Json {
-        let data: Vec<Value> = runs.iter().map(json_run).collect();
-        println!("{}", json!({ "data": data }));
-        return;
-    }
+pub(super) fn runs_table(output: Output, runs: &[RetentionRun]) -> Result<(), Failure> {
+    let data = runs.iter().map(json_run).collect();
     let rows = runs.iter().map(|run| {
         let mut row = vec![
-            time(Some(run.started_at)),
-            time(run.ended_at),
+            when(run.started_at),
+            when_any(run.ended_at),
             run.service.clone(),
             run.actor.clone(),
             run.outcome.as_str().to_owned(),
@@ -133,7 +127,7 @@ pub(super) fn runs_table(output: Output, runs: &[RetentionRun]) {
     });
     let named = ["STARTED", "ENDED", "SERVICE", "ACTOR", "OUTCOME"];
     let head = [&named[..], &FIGURES, &["ERROR"]].concat();
-    print!("{}", table(&head, rows));
+    listing(output, &head, rows.collect(), data, None)
 }
 
 fn json_run(run: &RetentionRun) -> Value {
@@ -147,30 +141,4 @@ fn json_run(run: &RetentionRun) -> Value {
         "error": run.error,
     });
     with_figures(named, run.tally)
-}
-
-fn time(at: Option<Timestamp>) -> String {
-    at.map(wire_time::format).unwrap_or_default()
-}
-
-/// Columns as wide as their widest cell.
-fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut lines = vec![
-        head.iter()
-            .map(|cell| (*cell).to_owned())
-            .collect::<Vec<_>>(),
-    ];
-    lines.extend(rows);
-    let widths: Vec<usize> = (0..head.len())
-        .map(|column| lines.iter().map(|line| line[column].chars().count()).max())
-        .map(Option::unwrap_or_default)
-        .collect();
-    let mut text = String::new();
-    for line in lines {
-        let cells = line.iter().zip(&widths);
-        let cells = cells.map(|(cell, width)| format!("{cell:width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }

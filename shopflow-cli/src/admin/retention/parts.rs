@@ -1,6 +1,6 @@
 //! Whose data a database has, and what retention needs beside it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -15,24 +15,16 @@ use shopflow_archive::ArchiveUrl;
 use shopflow_embedded::Database;
 use shopflow_http::{AuthClient, HttpClient};
 use shopflow_postgres::{
-    PgNotificationStore, PgOrderStore, PgRetentionLog, PgUserStore, Schema, pool, schemas,
+    PgNotificationStore, PgOrderStore, PgRetentionLog, PgUserStore, Schema, schemas,
 };
 use tokio::sync::watch;
 
-use crate::config::{AuthPeer, DatabaseArgs, DatabaseConfig, Problems, RetentionConfig};
-use crate::dev::Folder;
+use crate::admin::place::{Data, Place};
+use crate::config::{AuthPeer, RetentionConfig};
 use crate::serve::retention::archive;
 
 /// One for the turn, one to work with, and one to spare.
 const CONNECTIONS: u32 = 3;
-
-/// Where the data is.
-pub(super) enum Place {
-    /// In PostgreSQL.
-    Server(DatabaseConfig),
-    /// In a folder of `shopflow dev`, which may be running on it.
-    Folder(PathBuf),
-}
 
 /// One service's data.
 pub(super) struct Part {
@@ -64,33 +56,19 @@ impl PurgedUsers for Beside {
     }
 }
 
-impl Place {
-    /// The folder if there is one, else the server.
-    pub(super) fn checked(
-        folder: Option<&PathBuf>,
-        database: &DatabaseArgs,
-        problems: &mut Problems,
-    ) -> Option<Self> {
-        match folder {
-            Some(folder) => Some(Self::Folder(folder.clone())),
-            None => database.check(problems).map(Self::Server),
+/// The services' data that is there: accounts first, so that who is purged now is masked now.
+/// The cold storage is opened, and made if need be, only for who `writes`.
+pub(super) async fn parts(
+    place: &Place,
+    config: &RetentionConfig,
+    writes: bool,
+) -> anyhow::Result<Parts> {
+    match (place.open("shopflow retention", CONNECTIONS).await?, place) {
+        (Data::Folder(database), Place::Folder(folder)) => {
+            in_folder(folder, &database, config, writes)
         }
-    }
-
-    /// The services' data that is there: accounts first, so that who is purged now is masked now.
-    /// The cold storage is opened, and made if need be, only for who `writes`.
-    pub(super) async fn parts(
-        &self,
-        config: &RetentionConfig,
-        writes: bool,
-    ) -> anyhow::Result<Parts> {
-        match self {
-            Self::Server(database) => {
-                let pool = pool(database.url.expose(), CONNECTIONS, "shopflow retention");
-                on_server(&pool.context("DATABASE_URL")?, config, writes).await
-            }
-            Self::Folder(folder) => in_folder(folder, config, writes).await,
-        }
+        (Data::Server(pool), _) => on_server(&pool, config, writes).await,
+        (Data::Folder(_), Place::Server(_)) => bail!("a server has no folder"),
     }
 }
 
@@ -144,14 +122,12 @@ async fn on_server(
     Ok(Parts { parts, notes })
 }
 
-async fn in_folder(
-    folder: &PathBuf,
+fn in_folder(
+    folder: &Path,
+    database: &Database,
     config: &RetentionConfig,
     writes: bool,
 ) -> anyhow::Result<Parts> {
-    let file = Folder::database_in(folder)?;
-    let database = Database::open(&file).await;
-    let database = database.with_context(|| format!("{} is of no use", file.display()))?;
     let url = match &config.archive {
         Some(url) => url.clone(),
         None => ArchiveUrl::folder(&std::path::absolute(folder)?.join("archive"))?,
