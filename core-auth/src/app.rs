@@ -2,6 +2,7 @@
 
 mod account;
 mod mailbox;
+mod operate;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use crate::user::{Account, Email, Identity, Registration, User, UserRole};
 
 pub use account::{ChangeError, PasswordChangeError};
 pub use mailbox::{Mailbox, OneTimeError, TellError};
+pub use operate::{Changed, OperateError, SessionSummary, Sessions};
 
 /// Why an account was not made.
 #[derive(Debug, thiserror::Error)]

@@ -19,8 +19,9 @@ mod token;
 mod user;
 
 pub use app::{
-    Accounts, Auth, AuthSettings, ChangeError, LoginError, Mailbox, OneTimeError,
-    PasswordChangeError, ProfileError, RefreshError, RegisterError, TellError, ValidateError,
+    Accounts, Auth, AuthSettings, ChangeError, Changed, LoginError, Mailbox, OneTimeError,
+    OperateError, PasswordChangeError, ProfileError, RefreshError, RegisterError, SessionSummary,
+    Sessions, TellError, ValidateError,
 };
 pub use change::{AuditEntry, Doing, Ending, Patch, Spending, UserChange};
 pub use keys::Keys;

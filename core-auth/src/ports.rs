@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use core_kernel::{BoxError, Page, PageRequest, SessionId, TokenId, UserId};
 use jiff::Timestamp;
 
+use crate::app::SessionSummary;
 use crate::change::{AuditEntry, UserChange};
 use crate::one_time::{OneTimeRequest, StoredOneTime};
 use crate::password::{Password, PasswordHash, Verdict};
@@ -144,6 +145,9 @@ pub trait SessionStore: Send + Sync {
         at: Timestamp,
         audit: &[AuditEntry],
     ) -> Result<(), StoreError>;
+
+    /// A user's latest sessions, newest first, at most `limit`; those that ended as well.
+    async fn list(&self, user: UserId, limit: u32) -> Result<Vec<SessionSummary>, StoreError>;
 
     /// Sessions that ended at `since` or later, and users whose `tokens_from` is then or later.
     async fn revoked_since(&self, since: Timestamp) -> Result<Revoked, StoreError>;

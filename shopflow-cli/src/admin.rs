@@ -2,7 +2,11 @@
 
 mod actor;
 mod ask;
+pub(crate) mod config;
+pub(crate) mod generate;
 pub(crate) mod migrate;
+pub(crate) mod notifications;
+pub(crate) mod orders;
 mod output;
 mod place;
 pub(crate) mod retention;

@@ -1,6 +1,10 @@
 //! What can be typed.
 
 mod common;
+mod config;
+mod notifications;
+mod orders;
+mod users;
 
 use std::path::PathBuf;
 
@@ -10,7 +14,14 @@ use crate::config::{
     AuthArgs, DatabaseArgs, DevArgs, KeyArgs, NotifyArgs, OrdersArgs, RetentionArgs,
 };
 
-pub(crate) use common::{Output, OutputArgs, PageArgs, PlaceArgs, YesArgs};
+pub(crate) use common::{Output, OutputArgs, PageArgs, PlaceArgs};
+pub(crate) use config::{CheckArgs, ConfigCommand};
+pub(crate) use notifications::{NotificationCommand, NotificationListArgs, NotificationShowArgs};
+pub(crate) use orders::{OrderArgs, OrderCommand, OrderListArgs, TransitionArgs};
+pub(crate) use users::{
+    ChangeArgs, CreateAdminArgs, EndSessionsArgs, GuardedArgs, ResetPasswordArgs, SessionListArgs,
+    SessionsCommand, UserArgs, UserAuditArgs, UserListArgs, UsersCommand,
+};
 
 /// The order backend: accounts, orders, notifications.
 ///
@@ -38,6 +49,26 @@ pub(crate) enum Command {
     /// Look after users
     #[command(subcommand)]
     Users(UsersCommand),
+    /// Look after orders
+    #[command(subcommand)]
+    Orders(OrderCommand),
+    /// Look at mails and texts
+    #[command(subcommand)]
+    Notifications(NotificationCommand),
+    /// Look at the settings of a service
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the completions of a shell
+    #[command(
+        after_help = "Examples:\n  shopflow completions bash > /etc/bash_completion.d/shopflow\n  source <(shopflow completions zsh)"
+    )]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual, all commands in one page
+    #[command(after_help = "Example:\n  shopflow man | man -l -")]
+    Man,
     /// Let go of what need not be kept
     #[command(subcommand)]
     Retention(RetentionCommand),
@@ -94,32 +125,6 @@ pub(crate) struct ServiceTokenArgs {
     pub(crate) data_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum UsersCommand {
-    /// Make an admin; the password comes from SHOPFLOW_ADMIN_PASSWORD or a prompt
-    #[command(
-        after_help = "Example:\n  shopflow users create-admin --email ada@example.com --first-name Ada --last-name Lovelace"
-    )]
-    CreateAdmin(CreateAdminArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct CreateAdminArgs {
-    /// The admin's email, which is also the login
-    #[arg(long)]
-    pub(crate) email: String,
-    /// First name
-    #[arg(long)]
-    pub(crate) first_name: String,
-    /// Last name
-    #[arg(long)]
-    pub(crate) last_name: String,
-    #[command(flatten)]
-    pub(crate) place: PlaceArgs,
-    #[command(flatten)]
-    pub(crate) scrypt: crate::config::ScryptArgs,
 }
 
 #[derive(Debug, Subcommand)]

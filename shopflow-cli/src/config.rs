@@ -16,7 +16,9 @@ pub(crate) use args::{
 pub(crate) use dev::{DevArgs, DevConfig};
 pub(crate) use limits::RedisConfig;
 pub(crate) use problems::Problems;
-pub(crate) use read::{Secret, admin_password, read_secret, user_name};
+pub(crate) use read::{
+    ADMIN_PASSWORD, NEW_PASSWORD, PasswordSource, Secret, read_secret, user_name,
+};
 pub(crate) use retention::{AuthPeer, RetentionConfig};
 pub(crate) use services::{
     AuthConfig, DatabaseConfig, HttpConfig, KeyConfig, LogConfig, LogFormat, NotifyConfig,

@@ -79,6 +79,11 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Migrate(args) => admin::migrate::run(&args),
         Command::Token(command) => admin::token::run(&command),
         Command::Users(command) => admin::users::run(&command),
+        Command::Orders(command) => admin::orders::run(&command),
+        Command::Notifications(command) => admin::notifications::run(&command),
+        Command::Config(command) => admin::config::run(&command),
+        Command::Completions { shell } => admin::generate::completions(shell),
+        Command::Man => admin::generate::man(),
         Command::Retention(command) => admin::retention::run(&command),
     }
 }

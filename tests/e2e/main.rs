@@ -16,6 +16,7 @@ mod accounts;
 mod attacks;
 mod attempts;
 mod browser;
+mod cli;
 mod command_line;
 mod contracts;
 mod crashes;

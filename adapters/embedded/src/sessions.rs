@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use core_auth::{
     AccessState, AuditEntry, Ending, NewSession, Refusal, Revoked, Rotation, RotationOutcome,
-    SessionStore, StoreError, StoredRefresh, User,
+    SessionStore, SessionSummary, StoreError, StoredRefresh, User,
 };
 use core_kernel::{SessionId, UserId};
 use jiff::Timestamp;
@@ -43,10 +43,39 @@ const END: &str = "
 
 const END_TOKENS: &str = "UPDATE users SET tokens_from = ?2 WHERE id = ?1";
 
+const LIST: &str = "
+    SELECT id, created_at, ended_at, end_reason,
+           coalesce((SELECT max(issued_at) FROM refresh_tokens WHERE session_id = sessions.id),
+                    created_at) AS renewed_at
+    FROM sessions WHERE user_id = ?1
+    ORDER BY created_at DESC, id DESC
+    LIMIT ?2";
+
 const REVOKED: &str = "
     SELECT 1 AS is_session, id, ended_at AS at FROM sessions WHERE ended_at >= ?1
     UNION ALL
     SELECT 0, id, tokens_from FROM users WHERE tokens_from >= ?1";
+
+#[derive(FromRow)]
+struct SessionRow {
+    id: Uuid,
+    created_at: Micros,
+    ended_at: Option<Micros>,
+    end_reason: Option<String>,
+    renewed_at: Micros,
+}
+
+impl From<SessionRow> for SessionSummary {
+    fn from(row: SessionRow) -> Self {
+        Self {
+            id: SessionId(row.id),
+            created_at: row.created_at.0,
+            renewed_at: row.renewed_at.0,
+            ended_at: row.ended_at.map(|at| at.0),
+            end_reason: row.end_reason,
+        }
+    }
+}
 
 #[derive(FromRow)]
 struct AccessRow {
@@ -209,6 +238,16 @@ impl SessionStore for SqliteSessionStore {
             .map_err(auth_error)?;
         log(&mut transaction, audit).await.map_err(auth_error)?;
         transaction.commit().await.map_err(auth_error)
+    }
+
+    async fn list(&self, user: UserId, limit: u32) -> Result<Vec<SessionSummary>, StoreError> {
+        let rows: Vec<SessionRow> = sqlx::query_as(LIST)
+            .bind(user.0)
+            .bind(limit)
+            .fetch_all(self.0.read())
+            .await
+            .map_err(auth_error)?;
+        Ok(rows.into_iter().map(SessionSummary::from).collect())
     }
 
     async fn revoked_since(&self, since: Timestamp) -> Result<Revoked, StoreError> {

@@ -1,6 +1,6 @@
 //! The auth service (PRD §4.1).
 
-mod dto;
+pub(crate) mod dto;
 mod limit;
 mod mailbox;
 mod purged;

@@ -24,6 +24,7 @@ mod reply;
 mod request;
 mod route;
 mod server;
+pub mod view;
 
 pub use auth::AuthApi;
 pub use client::{

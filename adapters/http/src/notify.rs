@@ -1,6 +1,6 @@
 //! The notification service (PRD §4.3).
 
-mod dto;
+pub(crate) mod dto;
 
 use std::sync::Arc;
 

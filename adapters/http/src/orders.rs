@@ -1,6 +1,6 @@
 //! The order service (PRD §4.2).
 
-mod dto;
+pub(crate) mod dto;
 mod fingerprint;
 mod list;
 

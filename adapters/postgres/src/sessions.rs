@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use core_auth::{
     AccessState, AuditEntry, NewSession, Refusal, Revoked, Rotation, RotationOutcome, SessionStore,
-    StoreError, User,
+    SessionSummary, StoreError, User,
 };
 use core_kernel::{SessionId, UserId};
 use jiff::Timestamp;
@@ -73,10 +73,39 @@ const END_ALL: &str = "
     )
     SELECT pg_notify('shopflow_revocations', '')";
 
+const LIST: &str = "
+    SELECT id, created_at, ended_at, end_reason,
+           coalesce((SELECT max(issued_at) FROM refresh_tokens WHERE session_id = sessions.id),
+                    created_at) AS renewed_at
+    FROM sessions WHERE user_id = $1
+    ORDER BY created_at DESC, id DESC
+    LIMIT $2";
+
 const REVOKED: &str = "
     SELECT true AS is_session, id, ended_at AS at FROM sessions WHERE ended_at >= $1
     UNION ALL
     SELECT false, id, tokens_from FROM users WHERE tokens_from >= $1";
+
+#[derive(FromRow)]
+struct SessionRow {
+    id: Uuid,
+    created_at: jiff_sqlx::Timestamp,
+    ended_at: Option<jiff_sqlx::Timestamp>,
+    end_reason: Option<String>,
+    renewed_at: jiff_sqlx::Timestamp,
+}
+
+impl From<SessionRow> for SessionSummary {
+    fn from(row: SessionRow) -> Self {
+        Self {
+            id: SessionId(row.id),
+            created_at: row.created_at.to_jiff(),
+            renewed_at: row.renewed_at.to_jiff(),
+            ended_at: row.ended_at.map(jiff_sqlx::Timestamp::to_jiff),
+            end_reason: row.end_reason,
+        }
+    }
+}
 
 #[derive(FromRow)]
 struct AccessRow {
@@ -208,6 +237,16 @@ impl SessionStore for PgSessionStore {
             .await
             .map(drop)
             .map_err(auth_error)
+    }
+
+    async fn list(&self, user: UserId, limit: u32) -> Result<Vec<SessionSummary>, StoreError> {
+        let rows: Vec<SessionRow> = sqlx::query_as(LIST)
+            .bind(user.0)
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(auth_error)?;
+        Ok(rows.into_iter().map(SessionSummary::from).collect())
     }
 
     async fn revoked_since(&self, since: Timestamp) -> Result<Revoked, StoreError> {

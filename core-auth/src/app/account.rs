@@ -75,24 +75,12 @@ impl Auth {
         patch: &Patch,
         context: &RequestContext,
     ) -> Result<User, ChangeError> {
-        let mut races = 0;
-        loop {
-            let user = self.accounts.users.find(id).await?;
-            let user = user.ok_or(ChangeError::NotFound)?;
-            let doing = Doing::by(caller, self.accounts.clock.now(), context);
-            let Some(change) = user.patch(patch, &doing) else {
-                return Ok(user);
-            };
-            match self.accounts.users.commit(&change).await {
-                Ok(()) => {
-                    self.note(&change);
-                    tracing::info!(user_id = %id, actor = %doing.actor_id, "account changed");
-                    return Ok(change.user);
-                }
-                Err(StoreError::Conflict) if races < MAX_RACES => races += 1,
-                Err(error) => return Err(error.into()),
-            }
+        let doing = Doing::by(caller, self.accounts.clock.now(), context);
+        let changed = self.accounts.change(id, patch, &doing).await?;
+        if let Some(change) = &changed.change {
+            self.note(change);
         }
+        Ok(changed.user)
     }
 
     /// Deactivates an account: one's own, or anyone's for admins (PRD §10.6). It stays, but nobody
@@ -187,7 +175,7 @@ impl Auth {
         page: PageRequest,
     ) -> Result<Page<User>, ChangeError> {
         Self::may_administer(caller)?;
-        Ok(self.accounts.users.list(filter, page).await?)
+        Ok(self.accounts.list(filter, page).await?)
     }
 
     /// One page of what was done with an account, for admins; also when it was purged since.
@@ -201,11 +189,7 @@ impl Auth {
         page: PageRequest,
     ) -> Result<Page<AuditEntry>, ChangeError> {
         Self::may_administer(caller)?;
-        let audit = self.accounts.users.audit(id, page).await?;
-        if audit.total == 0 && self.accounts.users.find(id).await?.is_none() {
-            return Err(ChangeError::NotFound);
-        }
-        Ok(audit)
+        self.accounts.audit(id, page).await
     }
 
     /// Whether a caller is an admin.

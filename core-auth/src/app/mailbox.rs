@@ -68,7 +68,21 @@ impl Auth {
         email: &Email,
         context: &RequestContext,
     ) -> Result<(), StoreError> {
-        self.ask_for_mail(Purpose::PasswordReset, email, |_| true, context)
+        let doing = Doing::anonymous(self.accounts.clock.now(), context);
+        self.ask_for_mail(Purpose::PasswordReset, email, |_| true, &doing)
+            .await
+    }
+
+    /// The same, asked for by an operator, as the audit tells.
+    ///
+    /// # Errors
+    /// What failed.
+    pub async fn mail_password_reset(
+        &self,
+        email: &Email,
+        by: &Doing<'_>,
+    ) -> Result<(), StoreError> {
+        self.ask_for_mail(Purpose::PasswordReset, email, |_| true, by)
             .await
     }
 
@@ -83,7 +97,8 @@ impl Auth {
         context: &RequestContext,
     ) -> Result<(), StoreError> {
         let open = |user: &User| user.email_verified_at.is_none();
-        self.ask_for_mail(Purpose::EmailVerification, email, open, context)
+        let doing = Doing::anonymous(self.accounts.clock.now(), context);
+        self.ask_for_mail(Purpose::EmailVerification, email, open, &doing)
             .await
     }
 
@@ -93,15 +108,14 @@ impl Auth {
         purpose: Purpose,
         email: &Email,
         wanted: impl Fn(&User) -> bool + Send,
-        context: &RequestContext,
+        doing: &Doing<'_>,
     ) -> Result<(), StoreError> {
         let account = self.accounts.users.find_by_email(email).await?;
         let owner = account
             .map(|Account { user, .. }| user)
             .filter(|user| user.is_active && wanted(user))
             .map(|user| user.id);
-        let doing = Doing::anonymous(self.accounts.clock.now(), context);
-        let request = OneTimeRequest::new(&self.keys.current(), purpose, owner, &doing)
+        let request = OneTimeRequest::new(&self.keys.current(), purpose, owner, doing)
             .map_err(|error| StoreError::Broken(error.into()))?;
         let not_since = doing.at.saturating_sub(MAIL_INTERVAL).unwrap_or(doing.at);
         self.mailbox.tokens.request(&request, not_since).await?;

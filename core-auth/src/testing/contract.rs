@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 
 use super::{account, refresh_token, session};
+use crate::app::SessionSummary;
 use crate::change::{Doing, Patch, UserChange};
 use crate::password::PasswordHash;
 use crate::ports::{OneTimeStore, SessionStore, StoreError, UserFilter, UserStore};
@@ -42,6 +43,7 @@ macro_rules! auth_store_contract {
             a_session_knows_its_user,
             no_session_begins_on_what_has_changed_since_it_was_read,
             an_unknown_session_is_none,
+            sessions_are_listed_newest_first_with_what_became_of_them,
             a_refresh_token_works_once,
             a_token_used_again_ends_its_session,
             within_the_grace_the_same_token_gets_another_pair,
@@ -123,6 +125,40 @@ pub(super) async fn has_ended(fixture: &Fixture, session: &NewSession) -> bool {
         .await
         .expect("an answer");
     state.expect("a session").ended
+}
+
+/// Logins as people see them; another user's are not among them.
+pub async fn sessions_are_listed_newest_first_with_what_became_of_them(fixture: Fixture) {
+    let (account, first) = begun(&fixture).await;
+    begun(&fixture).await;
+    let mut second = session(&account.user);
+    second.at = first.at + SignedDuration::from_secs(10);
+    fixture.sessions.start(&second).await.expect("a start");
+    let rotation = rotation(&second, &second.refresh, 60, 0);
+    rotate(&fixture, &rotation).await.expect("a pair");
+    let ended = first.at + SignedDuration::from_secs(20);
+    let end = fixture.sessions.end(first.id, "logged out", ended).await;
+    end.expect("an end");
+
+    let user = account.user.id;
+    let listed = fixture.sessions.list(user, 10).await.expect("a list");
+    let renewed = SessionSummary {
+        id: second.id,
+        created_at: second.at,
+        renewed_at: rotation.next.issued_at,
+        ended_at: None,
+        end_reason: None,
+    };
+    let over = SessionSummary {
+        id: first.id,
+        created_at: first.at,
+        renewed_at: first.refresh.issued_at,
+        ended_at: Some(ended),
+        end_reason: Some("logged out".to_owned()),
+    };
+    assert_eq!(listed, [renewed.clone(), over]);
+    let newest = fixture.sessions.list(user, 1).await.expect("a list");
+    assert_eq!(newest, [renewed]);
 }
 
 /// Round trip by both keys.

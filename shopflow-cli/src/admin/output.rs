@@ -8,7 +8,7 @@ use console::{Term, style};
 use core_kernel::wire_time;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::Failure;
 use crate::cli::Output;
@@ -22,8 +22,16 @@ const NARROWEST: u16 = 40;
 /// # Errors
 /// When the output cannot be written for another reason.
 pub(crate) fn say(text: &str) -> Result<(), Failure> {
+    write(format!("{text}\n").as_bytes())
+}
+
+/// Writes bytes to standard output, as [`say`] does.
+///
+/// # Errors
+/// Those of [`say`].
+pub(crate) fn write(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => Ok(other.context("cannot write the output")?),
@@ -36,6 +44,20 @@ pub(crate) fn note(text: &str) {
     eprintln!("{text}");
 }
 
+#[derive(Serialize)]
+struct Listing<T> {
+    data: Vec<T>,
+}
+
+/// One JSON document, for programs.
+///
+/// # Errors
+/// Those of [`say`].
+pub(crate) fn json(what: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(what).context("no JSON can be made of it")?;
+    say(&text)
+}
+
 /// A listing: `{"data":[…]}` for programs. `more` tells people how to see the rest.
 ///
 /// # Errors
@@ -44,11 +66,11 @@ pub(crate) fn listing(
     output: Output,
     head: &[&str],
     rows: Vec<Vec<String>>,
-    data: Vec<Value>,
+    data: Vec<impl Serialize>,
     more: Option<&str>,
 ) -> Result<(), Failure> {
     match output {
-        Output::Json => say(&json!({ "data": data }).to_string()),
+        Output::Json => json(&Listing { data }),
         Output::Table if rows.is_empty() => {
             note("nothing found");
             Ok(())

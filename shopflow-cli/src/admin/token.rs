@@ -39,7 +39,7 @@ fn service(args: &ServiceTokenArgs) -> Result<(), Failure> {
 }
 
 /// The secret of a folder of `shopflow dev`.
-fn dev_keys(folder: &Path) -> Result<Keyring, Failure> {
+pub(super) fn dev_keys(folder: &Path) -> Result<Keyring, Failure> {
     Folder::database_in(folder)?;
     let file = Folder::secret_in(folder).display().to_string();
     let secret = read_secret(&file).map_err(|problem| anyhow!(problem))?;

@@ -139,17 +139,37 @@ pub(crate) fn check<T, E: Display>(
     }
 }
 
-/// `SHOPFLOW_ADMIN_PASSWORD`, or its file. It has no flag: arguments are seen by everybody on the
-/// machine.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "config is where the environment is read"
-)]
-pub(crate) fn admin_password(problems: &mut Problems) -> Option<Secret> {
-    const NAME: &str = "SHOPFLOW_ADMIN_PASSWORD";
-    let value = std::env::var(NAME).ok();
-    let file = std::env::var("SHOPFLOW_ADMIN_PASSWORD_FILE").ok();
-    secret(problems, NAME, value.as_ref(), file.as_ref())
+/// A password that an operator sets: a variable, and the variable that names a file with it. It has no
+/// flag: arguments are seen by everybody on the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PasswordSource {
+    pub(crate) name: &'static str,
+    file: &'static str,
+}
+
+/// Of an admin who is made.
+pub(crate) const ADMIN_PASSWORD: PasswordSource = PasswordSource {
+    name: "SHOPFLOW_ADMIN_PASSWORD",
+    file: "SHOPFLOW_ADMIN_PASSWORD_FILE",
+};
+
+/// Of a user who has lost theirs.
+pub(crate) const NEW_PASSWORD: PasswordSource = PasswordSource {
+    name: "SHOPFLOW_NEW_PASSWORD",
+    file: "SHOPFLOW_NEW_PASSWORD_FILE",
+};
+
+impl PasswordSource {
+    /// The password, if there is one.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "config is where the environment is read"
+    )]
+    pub(crate) fn read(self, problems: &mut Problems) -> Option<Secret> {
+        let value = std::env::var(self.name).ok();
+        let file = std::env::var(self.file).ok();
+        secret(problems, self.name, value.as_ref(), file.as_ref())
+    }
 }
 
 /// The name of who is at the terminal, as far as the system knows; empty where it does not.

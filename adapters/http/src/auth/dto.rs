@@ -154,7 +154,7 @@ pub(super) struct Audit<'a> {
 }
 
 #[derive(Serialize)]
-struct AuditDto<'a> {
+pub(crate) struct AuditDto<'a> {
     action: &'a str,
     from: Option<&'a str>,
     to: Option<&'a str>,
@@ -171,9 +171,9 @@ struct AuditActor<'a> {
     role: &'a str,
 }
 
-impl<'a> Audit<'a> {
-    pub(super) fn new(found: &'a Page<AuditEntry>, page: PageRequest) -> Self {
-        let entry = |entry: &'a AuditEntry| AuditDto {
+impl<'a> From<&'a AuditEntry> for AuditDto<'a> {
+    fn from(entry: &'a AuditEntry) -> Self {
+        Self {
             action: &entry.action,
             from: entry.from.as_deref(),
             to: entry.to.as_deref(),
@@ -184,9 +184,14 @@ impl<'a> Audit<'a> {
             at: entry.at,
             request_id: &entry.request_id,
             trace_id: &entry.trace_id,
-        };
+        }
+    }
+}
+
+impl<'a> Audit<'a> {
+    pub(super) fn new(found: &'a Page<AuditEntry>, page: PageRequest) -> Self {
         Self {
-            data: found.items.iter().map(entry).collect(),
+            data: found.items.iter().map(AuditDto::from).collect(),
             pagination: Pagination::new(page, found.total),
         }
     }
@@ -221,7 +226,7 @@ impl<'a> From<&'a User> for Registered<'a> {
 
 /// Answer to `GET /auth/users/{id}`.
 #[derive(Serialize)]
-pub(super) struct Profile<'a> {
+pub(crate) struct Profile<'a> {
     id: UserId,
     email: &'a str,
     first_name: &'a str,

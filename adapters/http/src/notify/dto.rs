@@ -15,7 +15,7 @@ pub(super) struct List<'a> {
 }
 
 #[derive(Serialize)]
-struct SummaryDto<'a> {
+pub(crate) struct SummaryDto<'a> {
     id: NotificationId,
     user_id: UserId,
     order_id: Option<OrderId>,
@@ -58,7 +58,7 @@ impl<'a> List<'a> {
 
 /// Answer to `GET /notifications/{id}`.
 #[derive(Serialize)]
-pub(super) struct NotificationDto<'a> {
+pub(crate) struct NotificationDto<'a> {
     #[serde(flatten)]
     summary: SummaryDto<'a>,
     body: &'a str,
@@ -84,7 +84,7 @@ pub(super) struct Attempts<'a> {
 }
 
 #[derive(Serialize)]
-struct AttemptDto<'a> {
+pub(crate) struct AttemptDto<'a> {
     number: u32,
     #[serde(with = "wire_time")]
     began_at: Timestamp,
@@ -95,18 +95,23 @@ struct AttemptDto<'a> {
     reason: Option<&'a str>,
 }
 
-impl<'a> From<&'a [Attempt]> for Attempts<'a> {
-    fn from(attempts: &'a [Attempt]) -> Self {
-        let attempt = |attempt: &'a Attempt| AttemptDto {
+impl<'a> From<&'a Attempt> for AttemptDto<'a> {
+    fn from(attempt: &'a Attempt) -> Self {
+        Self {
             number: attempt.number,
             began_at: attempt.began_at,
             ended_at: attempt.ended_at,
             outcome: attempt.outcome.as_str(),
             provider_ref: attempt.provider_ref.as_deref(),
             reason: attempt.reason.as_deref(),
-        };
+        }
+    }
+}
+
+impl<'a> From<&'a [Attempt]> for Attempts<'a> {
+    fn from(attempts: &'a [Attempt]) -> Self {
         Self {
-            data: attempts.iter().map(attempt).collect(),
+            data: attempts.iter().map(AttemptDto::from).collect(),
         }
     }
 }

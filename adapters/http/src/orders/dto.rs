@@ -90,7 +90,7 @@ fn address(object: &Object<'_>, faults: &mut Faults) -> Option<Address> {
 
 /// An order whole (PRD §4.2).
 #[derive(Serialize)]
-pub(super) struct OrderDto<'a> {
+pub(crate) struct OrderDto<'a> {
     id: OrderId,
     user_id: UserId,
     status: &'static str,
@@ -202,7 +202,7 @@ pub(super) struct List {
 }
 
 #[derive(Serialize)]
-struct SummaryDto {
+pub(crate) struct SummaryDto {
     id: OrderId,
     status: &'static str,
     total_amount: Money,
@@ -211,17 +211,22 @@ struct SummaryDto {
     created_at: Timestamp,
 }
 
-impl List {
-    pub(super) fn new(items: &[OrderSummary], pagination: Walk) -> Self {
-        let data = items.iter().map(|order| SummaryDto {
+impl From<&OrderSummary> for SummaryDto {
+    fn from(order: &OrderSummary) -> Self {
+        Self {
             id: order.id,
             status: order.status.as_str(),
             total_amount: order.total_amount,
             currency: order.currency.code(),
             created_at: order.created_at,
-        });
+        }
+    }
+}
+
+impl List {
+    pub(super) fn new(items: &[OrderSummary], pagination: Walk) -> Self {
         Self {
-            data: data.collect(),
+            data: items.iter().map(SummaryDto::from).collect(),
             pagination,
         }
     }
@@ -265,7 +270,7 @@ pub(super) struct History<'a> {
 }
 
 #[derive(Serialize)]
-struct EntryDto<'a> {
+pub(crate) struct EntryDto<'a> {
     from: Option<&'static str>,
     to: &'static str,
     actor: ActorDto<'a>,
@@ -280,9 +285,9 @@ struct ActorDto<'a> {
     role: &'a str,
 }
 
-impl<'a> From<&'a [HistoryEntry]> for History<'a> {
-    fn from(entries: &'a [HistoryEntry]) -> Self {
-        let data = entries.iter().map(|entry| EntryDto {
+impl<'a> From<&'a HistoryEntry> for EntryDto<'a> {
+    fn from(entry: &'a HistoryEntry) -> Self {
+        Self {
             from: entry.from.map(core_orders::OrderStatus::as_str),
             to: entry.to.as_str(),
             actor: ActorDto {
@@ -291,9 +296,14 @@ impl<'a> From<&'a [HistoryEntry]> for History<'a> {
             },
             at: entry.at,
             request_id: &entry.request_id,
-        });
+        }
+    }
+}
+
+impl<'a> From<&'a [HistoryEntry]> for History<'a> {
+    fn from(entries: &'a [HistoryEntry]) -> Self {
         Self {
-            data: data.collect(),
+            data: entries.iter().map(EntryDto::from).collect(),
         }
     }
 }

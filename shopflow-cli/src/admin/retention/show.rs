@@ -112,7 +112,7 @@ pub(super) fn show(
 
 /// Shows the runs there were.
 pub(super) fn runs_table(output: Output, runs: &[RetentionRun]) -> Result<(), Failure> {
-    let data = runs.iter().map(json_run).collect();
+    let data: Vec<Value> = runs.iter().map(json_run).collect();
     let rows = runs.iter().map(|run| {
         let mut row = vec![
             when(run.started_at),

@@ -1,0 +1,30 @@
+//! What can be typed after `shopflow config`.
+
+use clap::Subcommand;
+
+use crate::config::{AuthArgs, NotifyArgs, OrdersArgs};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Tell all that is wrong with the settings of a service; opens nothing
+    ///
+    /// Exit code 2, and one line for each problem; `ok` when there is none.
+    #[command(subcommand)]
+    Check(CheckArgs),
+}
+
+/// Whose settings: those that `shopflow serve` takes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckArgs {
+    /// The auth service's
+    #[command(
+        after_help = "Example:\n  JWT_SECRET_FILE=/run/secrets/jwt shopflow config check auth"
+    )]
+    Auth(Box<AuthArgs>),
+    /// The order service's
+    #[command(after_help = "Example:\n  shopflow config check orders")]
+    Orders(Box<OrdersArgs>),
+    /// The notification service's
+    #[command(after_help = "Example:\n  shopflow config check notify")]
+    Notify(Box<NotifyArgs>),
+}

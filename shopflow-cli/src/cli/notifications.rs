@@ -1,0 +1,54 @@
+//! What can be typed after `shopflow notifications`.
+
+use clap::{Args, Subcommand};
+
+use super::common::{OutputArgs, PageArgs, PlaceArgs};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotificationCommand {
+    /// List mails and texts, newest first
+    #[command(
+        after_help = "Examples:\n  shopflow notifications list --status failed\n  shopflow notifications list --order b2c3d4e5-f6a7-8901-bcde-f12345678901 --output json"
+    )]
+    List(NotificationListArgs),
+    /// Show one mail or text, and every attempt to send it
+    #[command(
+        after_help = "Example:\n  shopflow notifications show 019c6a2e-5b1f-7c3d-8e4f-5a6b7c8d9e0f"
+    )]
+    Show(NotificationShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NotificationListArgs {
+    /// Only those to the user with this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// Only those about this order
+    #[arg(long, value_name = "ID")]
+    pub(crate) order: Option<String>,
+    /// Only mails, or only texts
+    #[arg(long, value_parser = ["email", "sms"])]
+    pub(crate) channel: Option<String>,
+    /// Only those of this type, as order_created
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) type_key: Option<String>,
+    /// Only those that have come so far
+    #[arg(long, value_parser = ["queued", "sent", "failed"])]
+    pub(crate) status: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NotificationShowArgs {
+    /// The notification's id
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}

@@ -1,0 +1,68 @@
+//! What can be typed after `shopflow orders`.
+
+use clap::{Args, Subcommand};
+
+use super::common::{OutputArgs, PageArgs, PlaceArgs};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrderCommand {
+    /// List orders, newest first
+    #[command(
+        after_help = "Examples:\n  shopflow orders list --status pending\n  shopflow orders list --user 550e8400-e29b-41d4-a716-446655440000 --output json"
+    )]
+    List(OrderListArgs),
+    /// Show one order
+    #[command(after_help = "Example:\n  shopflow orders show b2c3d4e5-f6a7-8901-bcde-f12345678901")]
+    Show(OrderArgs),
+    /// Show what became of an order, oldest first
+    #[command(
+        after_help = "Example:\n  shopflow orders history b2c3d4e5-f6a7-8901-bcde-f12345678901"
+    )]
+    History(OrderArgs),
+    /// Move an order one step: pending, confirmed, shipped, delivered
+    ///
+    /// There is no way back. The customer is told at shipped, as always. Exit code 4 when the order
+    /// cannot become that.
+    #[command(
+        after_help = "Example:\n  shopflow orders transition b2c3d4e5-f6a7-8901-bcde-f12345678901 confirmed"
+    )]
+    Transition(TransitionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrderListArgs {
+    /// Only those of the user with this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// Only those in this state
+    #[arg(long, value_parser = ["pending", "confirmed", "shipped", "delivered"])]
+    pub(crate) status: Option<String>,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrderArgs {
+    /// The order's id
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TransitionArgs {
+    /// The order's id
+    pub(crate) id: String,
+    /// What it is to become: confirmed, shipped or delivered
+    pub(crate) status: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+}

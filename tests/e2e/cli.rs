@@ -1,0 +1,53 @@
+//! The admin commands of contract §7: what they print, for people and for programs, and how they end.
+
+mod base;
+mod notifications;
+mod orders;
+mod users;
+
+use serde_json::Value;
+
+use crate::world::World;
+
+/// What a command said.
+struct Told {
+    code: Option<i32>,
+    output: String,
+}
+
+impl Told {
+    /// The JSON document of a command that went well.
+    #[track_caller]
+    fn json(&self) -> Value {
+        assert_eq!(self.code, Some(0), "{}", self.output);
+        serde_json::from_str(&self.output)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.output))
+    }
+
+    /// The table of a command that went well, line by line and cell by cell. Cells are parted by two
+    /// blanks or more, and none is empty but at the end of a line.
+    #[track_caller]
+    fn lines(&self) -> Vec<Vec<&str>> {
+        assert_eq!(self.code, Some(0), "{}", self.output);
+        let cells = |line: &'_ str| -> Vec<&str> {
+            let line: &str = self.output.lines().find(|own| *own == line).unwrap();
+            line.split("  ")
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+                .collect()
+        };
+        self.output.lines().map(cells).collect()
+    }
+}
+
+/// Runs an admin command on the data of a world.
+async fn told(world: &World, args: &[&str]) -> Told {
+    told_with(world, args, &[]).await
+}
+
+async fn told_with(world: &World, args: &[&str], env: &[(&str, &str)]) -> Told {
+    let mut env = env.to_vec();
+    env.extend([("USER", "ada"), ("TZ", "Europe/Berlin")]);
+    let (code, output) = world.administer(args, &env).await;
+    Told { code, output }
+}
