@@ -7,7 +7,7 @@ use core_kernel::{
 };
 
 use crate::once::{IdempotencyKey, KeyedRequest, Once, Running};
-use crate::order::{Actor, HistoryEntry, NewOrder, Order, Placed};
+use crate::order::{Actor, HistoryEntry, NewOrder, Order, Placed, Reason};
 use crate::ports::{OrderFilter, OrderPosition, OrderSort, OrderStore, OrderSummary, StoreError};
 use crate::state::TransitionError;
 
@@ -249,6 +249,21 @@ impl Orders {
         to: &str,
         context: &RequestContext,
     ) -> Result<Order, TransitionFailure> {
+        self.transition_because(actor, id, to, None, context).await
+    }
+
+    /// The same, with a reason that the history keeps.
+    ///
+    /// # Errors
+    /// Those of [`Orders::transition`].
+    pub async fn transition_because(
+        &self,
+        actor: &Actor,
+        id: OrderId,
+        to: &str,
+        reason: Option<&Reason>,
+        context: &RequestContext,
+    ) -> Result<Order, TransitionFailure> {
         let mut races = 0;
         loop {
             let order = self
@@ -257,7 +272,8 @@ impl Orders {
                 .await?
                 .ok_or(TransitionFailure::NotFound)?;
             let at = self.clock.now().max(order.updated_at);
-            let change = order.advance(to, EventId::generate(), actor.clone(), context, at)?;
+            let mut change = order.advance(to, EventId::generate(), actor.clone(), context, at)?;
+            change.history.reason = reason.cloned();
             match self.store.commit(&change, context).await {
                 Ok(()) => {
                     if !change.events.is_empty() {

@@ -13,12 +13,13 @@ mod retention;
 mod state;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trail;
 
 pub use app::{AccessError, Orders, PlaceError, Placement, TransitionFailure};
 pub use event::{OrderCreated, OrderEvent, OrderShipped, Region};
 pub use line::{Address, Country, LineItem, Notes, ProductName, Quantity, UnitPrice};
 pub use once::{Fingerprint, IdempotencyKey, KeyedRequest, Once};
-pub use order::{Actor, Change, HistoryEntry, NewOrder, Order, Placed};
+pub use order::{Actor, Change, HistoryEntry, NewOrder, Order, Placed, Reason};
 #[cfg(feature = "testing")]
 pub use ports::MockOrderStore;
 pub use ports::{
@@ -27,3 +28,4 @@ pub use ports::{
 };
 pub use retention::{OrderAges, OrderRetention};
 pub use state::{OrderState, OrderStatus, TransitionError};
+pub use trail::{OrderTrail, TrailEvent};

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use core_kernel::{Caller, Currency, EventId, Money, OrderId, RequestContext, UserId, Violation};
+use core_kernel::{
+    Caller, Currency, EventId, Money, OrderId, RequestContext, Text, UserId, Violation,
+};
 use jiff::Timestamp;
 
 use crate::event::OrderEvent;
@@ -131,7 +133,12 @@ pub struct HistoryEntry {
     pub request_id: Arc<str>,
     /// Which trace, 32 hex digits.
     pub trace_id: String,
+    /// Why, in an operator's words. It is for operators, and no answer over HTTP has it.
+    pub reason: Option<Reason>,
 }
+
+/// Why somebody moved an order: 1 to 200 characters.
+pub type Reason = Text<200>;
 
 /// A new order with all that is stored together with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,6 +257,7 @@ fn entry(
         at,
         request_id: context.request_id.clone(),
         trace_id: context.trace.trace_id(),
+        reason: None,
     }
 }
 

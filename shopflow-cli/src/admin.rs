@@ -3,6 +3,7 @@
 mod actor;
 mod ask;
 pub(crate) mod config;
+mod explain;
 pub(crate) mod generate;
 pub(crate) mod migrate;
 pub(crate) mod notifications;
@@ -12,5 +13,6 @@ mod place;
 pub(crate) mod retention;
 pub(crate) mod token;
 pub(crate) mod users;
+mod walk;
 
 pub(crate) use ask::confirm;

@@ -14,10 +14,10 @@ use crate::config::{
     AuthArgs, DatabaseArgs, DevArgs, KeyArgs, NotifyArgs, OrdersArgs, RetentionArgs,
 };
 
-pub(crate) use common::{Output, OutputArgs, PageArgs, PlaceArgs};
+pub(crate) use common::{Output, OutputArgs, PageArgs, PlaceArgs, WalkArgs};
 pub(crate) use config::{CheckArgs, ConfigCommand};
 pub(crate) use notifications::{NotificationCommand, NotificationListArgs, NotificationShowArgs};
-pub(crate) use orders::{OrderArgs, OrderCommand, OrderListArgs, TransitionArgs};
+pub(crate) use orders::{ExplainArgs, OrderArgs, OrderCommand, OrderListArgs, TransitionArgs};
 pub(crate) use users::{
     ChangeArgs, CreateAdminArgs, EndSessionsArgs, GuardedArgs, ResetPasswordArgs, SessionListArgs,
     SessionsCommand, UserArgs, UserAuditArgs, UserListArgs, UsersCommand,

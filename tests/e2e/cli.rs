@@ -1,6 +1,7 @@
 //! The admin commands of contract §7: what they print, for people and for programs, and how they end.
 
 mod base;
+mod explain;
 mod notifications;
 mod orders;
 mod users;
@@ -25,19 +26,19 @@ impl Told {
     }
 
     /// The table of a command that went well, line by line and cell by cell. Cells are parted by two
-    /// blanks or more, and none is empty but at the end of a line.
+    /// blanks or more. What is told beside the result may come first or last, and is left out.
     #[track_caller]
     fn lines(&self) -> Vec<Vec<&str>> {
         assert_eq!(self.code, Some(0), "{}", self.output);
-        let cells = |line: &'_ str| -> Vec<&str> {
-            let line: &str = self.output.lines().find(|own| *own == line).unwrap();
-            line.split("  ")
-                .map(str::trim)
-                .filter(|cell| !cell.is_empty())
-                .collect()
-        };
-        self.output.lines().map(cells).collect()
+        let lines = self.output.lines();
+        let lines = lines.filter(|line| !line.contains("; see --"));
+        lines.map(cells_of).collect()
     }
+}
+
+fn cells_of(line: &str) -> Vec<&str> {
+    let cells = line.split("  ").map(str::trim);
+    cells.filter(|cell| !cell.is_empty()).collect()
 }
 
 /// Runs an admin command on the data of a world.

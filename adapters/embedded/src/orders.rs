@@ -2,6 +2,7 @@
 
 mod list;
 mod row;
+mod trail;
 
 use async_trait::async_trait;
 use core_kernel::{OrderId, Page, PageRequest, RequestContext, Slice};
@@ -25,7 +26,7 @@ const FIND: &str = "
     FROM orders WHERE id = ?1";
 
 const HISTORY: &str = "
-    SELECT from_status, to_status, actor_id, actor_role, at, request_id, trace_id
+    SELECT from_status, to_status, actor_id, actor_role, at, request_id, trace_id, reason
     FROM order_history WHERE order_id = ?1 ORDER BY id";
 
 const INSERT: &str = "
@@ -40,8 +41,8 @@ const UPDATE: &str = "
 
 const LOG: &str = "
     INSERT INTO order_history (order_id, from_status, to_status, actor_id, actor_role, at,
-                               request_id, trace_id)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                               request_id, trace_id, reason)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 const KNOWN_KEY: &str = "
     SELECT fingerprint, order_id FROM order_keys
@@ -79,6 +80,12 @@ async fn log(
         .bind(Micros(entry.at))
         .bind(entry.request_id.to_string())
         .bind(entry.trace_id.clone())
+        .bind(
+            entry
+                .reason
+                .as_ref()
+                .map(|reason| reason.as_str().to_owned()),
+        )
         .execute(connection)
         .await
         .map(drop)

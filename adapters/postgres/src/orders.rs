@@ -2,6 +2,7 @@
 
 mod list;
 mod row;
+mod trail;
 
 use async_trait::async_trait;
 use core_kernel::{OrderId, Page, PageRequest, RequestContext, Slice};
@@ -27,7 +28,7 @@ const FIND: &str = "
     FROM orders WHERE id = $1";
 
 const HISTORY: &str = "
-    SELECT from_status, to_status, actor_id, actor_role, at, request_id, trace_id
+    SELECT from_status, to_status, actor_id, actor_role, at, request_id, trace_id, reason
     FROM order_history WHERE order_id = $1 ORDER BY id";
 
 // Order, history, events and the request's key, if it has one, in one statement: one transaction
@@ -88,8 +89,8 @@ const COMMIT: &str = "
         RETURNING id
     ), logged AS (
         INSERT INTO order_history (order_id, from_status, to_status, actor_id, actor_role, at,
-                                   request_id, trace_id)
-        SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM moved
+                                   request_id, trace_id, reason)
+        SELECT id, $2, $3, $4, $5, $6, $7, $8, $18 FROM moved
     ), queued AS (
         INSERT INTO order_outbox (subject, created_at, traceparent, tracestate, event_id,
                                   event_type, routing_key, payload)
@@ -259,7 +260,9 @@ impl OrderStore for PgOrderStore {
         .bind(state.confirmed_at().map(ToSqlx::to_sqlx))
         .bind(state.shipped_at().map(ToSqlx::to_sqlx))
         .bind(state.delivered_at().map(ToSqlx::to_sqlx));
+        let reason = change.history.reason.as_ref();
         let row = bind_events(query, &change.events, context)?
+            .bind(reason.map(|reason| reason.as_str().to_owned()))
             .fetch_one(&self.pool)
             .await
             .map_err(order_error)?;

@@ -21,7 +21,7 @@ use futures_util::future::{BoxFuture, join, join_all, maybe_done, poll_fn, selec
 use jiff::Timestamp;
 
 use super::{advance, advance_at, new_order, placed, placed_at};
-use crate::order::{Change, Order, Placed};
+use crate::order::{Change, Order, Placed, Reason};
 use crate::ports::{OrderFilter, OrderSort, OrderStore, OrderSummary, SortField, StoreError};
 use crate::state::OrderStatus;
 
@@ -327,7 +327,8 @@ pub async fn a_refused_event_takes_its_order_with_it(fixture: Fixture) {
 pub async fn a_change_is_found_with_its_history(fixture: Fixture) {
     let placed = one(&fixture).await;
     let id = placed.order.id;
-    let change = advance(placed.order, "confirmed");
+    let mut change = advance(placed.order, "confirmed");
+    change.history.reason = Some(Reason::trusted("paid by transfer".to_owned()));
     fixture
         .store
         .commit(&change, &RequestContext::generate())

@@ -2,6 +2,7 @@
 
 pub mod contract;
 pub mod retention;
+pub mod trail;
 
 use core_kernel::{
     Caller, Clock, Currency, EventId, OrderId, RequestContext, SystemClock, Text, UserId, Violation,

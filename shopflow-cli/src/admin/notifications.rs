@@ -1,16 +1,18 @@
 //! `shopflow notifications`.
 
-use core_kernel::{Caller, NotificationId, OrderId, PageRequest, UserId, UserScope};
+use core_kernel::{Caller, NotificationId, OrderId, Slice, UserId, UserScope};
 use core_notify::{
-    Attempt, AttemptsError, Channel, FindError, Notification, NotificationFilter, Notifications,
-    Status, StoreError,
+    Attempt, AttemptsError, Channel, FindError, Notification, NotificationFilter,
+    NotificationPosition, Notifications, Status, StoreError,
 };
 use serde::Serialize;
 use shopflow_http::view;
+use uuid::Uuid;
 
 use super::actor::actor;
-use super::output::{facts, json, listing, more, say, table, when, when_any};
+use super::output::{facts, json, listing, say, table, when, when_any};
 use super::place::failed;
+use super::walk::{Walk, rest};
 use crate::Failure;
 use crate::cli::{
     NotificationCommand, NotificationListArgs, NotificationShowArgs, Output, PlaceArgs,
@@ -33,14 +35,20 @@ async fn notifications(place: &PlaceArgs) -> Result<Notifications, Failure> {
 }
 
 async fn list(args: &NotificationListArgs) -> Result<(), Failure> {
-    let filter = filter(args)?;
-    let page = PageRequest {
-        page: args.page.page,
-        limit: args.page.limit,
+    let (filter, walk) = filter(args)?;
+    let notifications = notifications(&args.place).await?;
+    let start = match &args.walk.after {
+        // Before all ids that one made at that moment could have.
+        None => NotificationPosition {
+            created_at: walk.before,
+            id: NotificationId(Uuid::nil()),
+        },
+        Some(id) => (&found(&notifications, id).await?.summary).into(),
     };
-    let found = notifications(&args.place).await?.list(&filter, page).await;
-    let found = found.map_err(broken)?;
-    let rows = found.items.iter().map(|one| {
+    let listed = notifications.list_after(&filter, start, walk.limit).await;
+    let Slice { mut items, more } = listed.map_err(broken)?;
+    let more = walk.cut(&mut items, |one| one.created_at, more);
+    let rows = items.iter().map(|one| {
         vec![
             one.id.to_string(),
             one.status.as_str().to_owned(),
@@ -52,8 +60,8 @@ async fn list(args: &NotificationListArgs) -> Result<(), Failure> {
             when_any(one.sent_at),
         ]
     });
-    let data = found.items.iter().map(view::notification_summary).collect();
-    let more = more(page.page, page.limit, found.items.len(), found.total);
+    let data = items.iter().map(view::notification_summary).collect();
+    let more = rest(more, items.last().map(|one| one.id));
     let head = [
         "ID", "STATUS", "CHANNEL", "TYPE", "TO", "ORDER", "CREATED", "SENT",
     ];
@@ -66,7 +74,7 @@ async fn list(args: &NotificationListArgs) -> Result<(), Failure> {
     )
 }
 
-fn filter(args: &NotificationListArgs) -> Result<NotificationFilter, Problems> {
+fn filter(args: &NotificationListArgs) -> Result<(NotificationFilter, Walk), Problems> {
     let mut problems = Problems::default();
     let user: Option<Option<UserId>> = match &args.user {
         None => Some(None),
@@ -80,14 +88,16 @@ fn filter(args: &NotificationListArgs) -> Result<NotificationFilter, Problems> {
             .take("--order", id.parse().map_err(|_| "must be an order's id"))
             .map(Some),
     };
-    let (user, order_id) = problems.finish(user.zip(order))?;
-    Ok(NotificationFilter {
+    let walk = args.walk.check(&mut problems);
+    let ((user, order_id), walk) = problems.finish(user.zip(order).zip(walk))?;
+    let filter = NotificationFilter {
         scope: user.map_or(UserScope::All, UserScope::One),
         order_id,
         channel: args.channel.as_deref().and_then(Channel::from_word),
         type_key: args.type_key.clone(),
         status: args.status.as_deref().and_then(Status::from_word),
-    })
+    };
+    Ok((filter, walk))
 }
 
 /// A notification with its attempts.
@@ -99,20 +109,9 @@ struct Whole<N: Serialize, A: Serialize> {
 }
 
 async fn show(args: &NotificationShowArgs) -> Result<(), Failure> {
-    let unknown = || Failure::NotFound(format!("no notification has the id {}", args.id));
-    let id: NotificationId = args.id.parse().map_err(|_| unknown())?;
     let notifications = notifications(&args.place).await?;
-    let caller = Caller::Service(actor());
-    let notification = match notifications.get(&caller, id).await {
-        Ok(found) => found,
-        Err(FindError::NotFound) => return Err(unknown()),
-        Err(FindError::Store(error)) => return Err(broken(error)),
-    };
-    let attempts = match notifications.attempts(&caller, id).await {
-        Ok(found) => found,
-        Err(AttemptsError::NotFound | AttemptsError::Forbidden) => return Err(unknown()),
-        Err(AttemptsError::Store(error)) => return Err(broken(error)),
-    };
+    let notification = found(&notifications, &args.id).await?;
+    let attempts = attempts(&notifications, notification.summary.id).await?;
     match args.output.output {
         Output::Json => json(&Whole {
             notification: view::notification(&notification),
@@ -123,6 +122,34 @@ async fn show(args: &NotificationShowArgs) -> Result<(), Failure> {
             say(&format!("\n{}", attempts_table(&attempts)))
         }
     }
+}
+
+async fn found(notifications: &Notifications, id: &str) -> Result<Notification, Failure> {
+    let unknown = || Failure::NotFound(format!("no notification has the id {id}"));
+    let parsed = id.parse().map_err(|_| unknown())?;
+    let found = notifications.get(&caller(), parsed).await;
+    found.map_err(|error| match error {
+        FindError::NotFound => unknown(),
+        FindError::Store(error) => broken(error),
+    })
+}
+
+async fn attempts(
+    notifications: &Notifications,
+    id: NotificationId,
+) -> Result<Vec<Attempt>, Failure> {
+    let found = notifications.attempts(&caller(), id).await;
+    found.map_err(|error| match error {
+        AttemptsError::Store(error) => broken(error),
+        error @ (AttemptsError::NotFound | AttemptsError::Forbidden) => {
+            anyhow::Error::new(error).into()
+        }
+    })
+}
+
+/// Who is at the terminal sees what a service sees.
+fn caller() -> Caller {
+    Caller::Service(actor())
 }
 
 /// All but the words: those are HTML.

@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
-use core_kernel::{Caller, OrderId, PageRequest, RequestContext, SystemClock, UserScope, Wake};
+use core_kernel::{Caller, OrderId, RequestContext, Slice, SystemClock, Text, UserScope, Wake};
 use core_orders::{
-    AccessError, Actor, HistoryEntry, Order, OrderFilter, OrderSort, Orders, TransitionError,
-    TransitionFailure,
+    AccessError, Actor, HistoryEntry, Order, OrderFilter, OrderPosition, Orders, Reason, SortValue,
+    TransitionError, TransitionFailure,
 };
+use jiff::Timestamp;
+use serde::Serialize;
 use shopflow_http::view;
+use uuid::Uuid;
 
 use super::actor::{ROLE, actor};
-use super::output::{facts, json, listing, more, say, table, when, when_any};
+use super::explain;
+use super::output::{facts, json, listing, say, table, when, when_any};
 use super::place::failed;
+use super::walk::rest;
 use crate::Failure;
 use crate::cli::{OrderArgs, OrderCommand, OrderListArgs, Output, PlaceArgs, TransitionArgs};
 use crate::config::Problems;
@@ -23,6 +28,7 @@ pub(crate) fn run(command: &OrderCommand) -> Result<(), Failure> {
             OrderCommand::List(args) => list(args).await,
             OrderCommand::Show(args) => show(args).await,
             OrderCommand::History(args) => history(args).await,
+            OrderCommand::Explain(args) => explain::run(args).await,
             OrderCommand::Transition(args) => transition(args).await,
         }
     })
@@ -46,6 +52,15 @@ fn caller() -> Caller {
     Caller::Service(actor())
 }
 
+/// The list that all listings show: newest first.
+fn position(created_at: Timestamp, id: OrderId) -> OrderPosition {
+    OrderPosition {
+        value: SortValue::CreatedAt(created_at),
+        id,
+        descending: true,
+    }
+}
+
 async fn list(args: &OrderListArgs) -> Result<(), Failure> {
     let mut problems = Problems::default();
     let scope = match &args.user {
@@ -54,19 +69,26 @@ async fn list(args: &OrderListArgs) -> Result<(), Failure> {
             .take("--user", id.parse().map_err(|_| "must be a user's id"))
             .map(UserScope::One),
     };
-    let scope = problems.finish(scope)?;
+    let walk = args.walk.check(&mut problems);
+    let (scope, walk) = problems.finish(scope.zip(walk))?;
     let filter = OrderFilter {
         scope,
         status: args.status.as_deref().and_then(|word| word.parse().ok()),
     };
-    let page = PageRequest {
-        page: args.page.page,
-        limit: args.page.limit,
-    };
     let orders = orders(&args.place).await?;
-    let found = orders.list(filter, OrderSort::default(), page).await;
-    let found = found.map_err(broken)?;
-    let rows = found.items.iter().map(|order| {
+    let start = match &args.walk.after {
+        // Before all ids that an order made at that moment could have.
+        None => position(walk.before, OrderId(Uuid::nil())),
+        Some(id) => {
+            let last = orders.get(&caller(), order_id(id)?).await;
+            let last = last.map_err(|error| unreadable(error, id))?;
+            position(last.created_at, last.id)
+        }
+    };
+    let found = orders.list_after(filter, start, walk.limit).await;
+    let Slice { mut items, more } = found.map_err(broken)?;
+    let more = walk.cut(&mut items, |order| order.created_at, more);
+    let rows = items.iter().map(|order| {
         vec![
             order.id.to_string(),
             order.status.to_string(),
@@ -74,8 +96,8 @@ async fn list(args: &OrderListArgs) -> Result<(), Failure> {
             when(order.created_at),
         ]
     });
-    let data = found.items.iter().map(view::order_summary).collect();
-    let more = more(page.page, page.limit, found.items.len(), found.total);
+    let data = items.iter().map(view::order_summary).collect();
+    let more = rest(more, items.last().map(|order| order.id));
     let head = ["ID", "STATUS", "TOTAL", "CREATED"];
     listing(
         args.output.output,
@@ -98,7 +120,7 @@ fn show_order(output: Output, order: &Order) -> Result<(), Failure> {
         return json(&view::order(order));
     }
     let address = &order.shipping_address;
-    let state = address.state.as_ref().map(|state| state.as_str());
+    let state = address.state.as_ref().map(Text::as_str);
     let place = [
         address.street.as_str(),
         address.city.as_str(),
@@ -136,6 +158,19 @@ fn show_order(output: Output, order: &Order) -> Result<(), Failure> {
     say(&format!("\n{}", table(&head, rows.collect())))
 }
 
+fn reason(entry: &HistoryEntry) -> Option<&str> {
+    entry.reason.as_ref().map(Reason::as_str)
+}
+
+/// An entry with what only operators see.
+#[derive(Serialize)]
+struct Entry<'a, E> {
+    #[serde(flatten)]
+    entry: E,
+    trace_id: &'a str,
+    reason: Option<&'a str>,
+}
+
 async fn history(args: &OrderArgs) -> Result<(), Failure> {
     let id = order_id(&args.id)?;
     let found = orders(&args.place).await?.history(&caller(), id).await;
@@ -148,15 +183,25 @@ async fn history(args: &OrderArgs) -> Result<(), Failure> {
             entry.actor.id.clone(),
             entry.actor.role.clone(),
             entry.trace_id.clone(),
+            reason(entry).unwrap_or_default().to_owned(),
         ]
     };
-    let data = entries.iter().map(view::history_entry).collect();
-    let head = ["AT", "FROM", "TO", "ACTOR", "ROLE", "TRACE"];
+    let data = entries.iter().map(|entry| Entry {
+        entry: view::history_entry(entry),
+        trace_id: &entry.trace_id,
+        reason: reason(entry),
+    });
+    let data = data.collect();
+    let head = ["AT", "FROM", "TO", "ACTOR", "ROLE", "TRACE", "REASON"];
     let rows = entries.iter().map(row).collect();
     listing(args.output.output, &head, rows, data, None)
 }
 
 async fn transition(args: &TransitionArgs) -> Result<(), Failure> {
+    let mut problems = Problems::default();
+    let reason = args.reason.as_deref().map(Reason::parse).transpose();
+    let reason = problems.take("--reason", reason);
+    let reason = problems.finish(reason)?;
     let id = order_id(&args.id)?;
     let by = Actor {
         id: actor(),
@@ -164,8 +209,8 @@ async fn transition(args: &TransitionArgs) -> Result<(), Failure> {
     };
     let orders = orders(&args.place).await?;
     let context = RequestContext::generate();
-    let moved = orders.transition(&by, id, &args.status, &context).await;
-    let order = match moved {
+    let moved = orders.transition_because(&by, id, &args.status, reason.as_ref(), &context);
+    let order = match moved.await {
         Ok(order) => order,
         Err(TransitionFailure::NotFound) => return Err(unknown(&args.id)),
         Err(TransitionFailure::Refused(error)) => return Err(refused(&error)),
@@ -195,7 +240,7 @@ pub(super) fn order_id(text: &str) -> Result<OrderId, Failure> {
     text.parse().map_err(|_| unknown(text))
 }
 
-fn unknown(id: &str) -> Failure {
+pub(super) fn unknown(id: &str) -> Failure {
     Failure::NotFound(format!("no order has the id {id}"))
 }
 
@@ -206,6 +251,6 @@ fn unreadable(error: AccessError, id: &str) -> Failure {
     }
 }
 
-fn broken(error: core_orders::StoreError) -> Failure {
+pub(super) fn broken(error: core_orders::StoreError) -> Failure {
     anyhow::Error::new(error).context(failed("orders")).into()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use core_auth::{OneTimeStore, SessionStore, UserStore};
 use core_notify::NotificationStore;
-use core_orders::OrderStore;
+use core_orders::{OrderStore, OrderTrail};
 use shopflow_embedded::Database;
 use shopflow_postgres::{
     PgNotificationStore, PgOneTimeStore, PgOrderStore, PgSessionStore, PgUserStore, pool,
@@ -105,6 +105,14 @@ impl Data {
 
     /// The orders.
     pub(crate) fn orders(&self) -> Arc<dyn OrderStore> {
+        match self {
+            Self::Server(pool) => Arc::new(PgOrderStore::new(pool.clone())),
+            Self::Folder(database) => Arc::new(database.orders()),
+        }
+    }
+
+    /// What became of the orders' events.
+    pub(crate) fn trail(&self) -> Arc<dyn OrderTrail> {
         match self {
             Self::Server(pool) => Arc::new(PgOrderStore::new(pool.clone())),
             Self::Folder(database) => Arc::new(database.orders()),

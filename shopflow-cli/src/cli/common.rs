@@ -44,6 +44,23 @@ pub(crate) struct PageArgs {
     pub(crate) limit: u32,
 }
 
+/// Which part of a list that may be very long: it costs the same anywhere.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WalkArgs {
+    /// Only those made so long ago or longer, such as 90m or 24h
+    #[arg(long, value_name = "AGE")]
+    pub(crate) older_than: Option<String>,
+    /// Only those made within so long, such as 90m or 24h
+    #[arg(long, value_name = "AGE")]
+    pub(crate) newer_than: Option<String>,
+    /// Only those that follow the one with this id, as the last listing told
+    #[arg(long, value_name = "ID", conflicts_with = "older_than")]
+    pub(crate) after: Option<String>,
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) limit: u32,
+}
+
 /// Whether to ask first.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct YesArgs {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::common::{OutputArgs, PageArgs, PlaceArgs};
+use super::common::{OutputArgs, PlaceArgs, WalkArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NotificationCommand {
@@ -36,7 +36,7 @@ pub(crate) struct NotificationListArgs {
     #[arg(long, value_parser = ["queued", "sent", "failed"])]
     pub(crate) status: Option<String>,
     #[command(flatten)]
-    pub(crate) page: PageArgs,
+    pub(crate) walk: WalkArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]

@@ -2,13 +2,14 @@
 
 use clap::{Args, Subcommand};
 
-use super::common::{OutputArgs, PageArgs, PlaceArgs};
+use super::common::{OutputArgs, PlaceArgs, WalkArgs};
+use crate::config::OtherPlaceArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrderCommand {
     /// List orders, newest first
     #[command(
-        after_help = "Examples:\n  shopflow orders list --status pending\n  shopflow orders list --user 550e8400-e29b-41d4-a716-446655440000 --output json"
+        after_help = "Examples:\n  shopflow orders list --status pending --older-than 48h\n  shopflow orders list --user 550e8400-e29b-41d4-a716-446655440000 --output json"
     )]
     List(OrderListArgs),
     /// Show one order
@@ -19,12 +20,20 @@ pub(crate) enum OrderCommand {
         after_help = "Example:\n  shopflow orders history b2c3d4e5-f6a7-8901-bcde-f12345678901"
     )]
     History(OrderArgs),
+    /// Tell all that became of an order, in all services, and what it is waiting for
+    ///
+    /// The databases of the other services are those of --auth-database-url and
+    /// --notify-database-url, or the same. What cannot be read is named, and the rest is told.
+    #[command(
+        after_help = "Examples:\n  shopflow orders explain b2c3d4e5-f6a7-8901-bcde-f12345678901\n  NOTIFY_DATABASE_URL=postgres://shopflow@notify/shopflow shopflow orders explain b2c3d4e5-f6a7-8901-bcde-f12345678901"
+    )]
+    Explain(Box<ExplainArgs>),
     /// Move an order one step: pending, confirmed, shipped, delivered
     ///
     /// There is no way back. The customer is told at shipped, as always. Exit code 4 when the order
     /// cannot become that.
     #[command(
-        after_help = "Example:\n  shopflow orders transition b2c3d4e5-f6a7-8901-bcde-f12345678901 confirmed"
+        after_help = "Example:\n  shopflow orders transition b2c3d4e5-f6a7-8901-bcde-f12345678901 confirmed --reason 'paid by transfer'"
     )]
     Transition(TransitionArgs),
 }
@@ -38,7 +47,7 @@ pub(crate) struct OrderListArgs {
     #[arg(long, value_parser = ["pending", "confirmed", "shipped", "delivered"])]
     pub(crate) status: Option<String>,
     #[command(flatten)]
-    pub(crate) page: PageArgs,
+    pub(crate) walk: WalkArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]
@@ -56,11 +65,22 @@ pub(crate) struct OrderArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) order: OrderArgs,
+    #[command(flatten)]
+    pub(crate) others: OtherPlaceArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct TransitionArgs {
     /// The order's id
     pub(crate) id: String,
     /// What it is to become: confirmed, shipped or delivered
     pub(crate) status: String,
+    /// Why, for the history: 1 to 200 characters
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
     #[command(flatten)]

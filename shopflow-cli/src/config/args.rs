@@ -32,6 +32,16 @@ settings! {
 }
 
 settings! {
+    /// Where the data of the other services is, if it is elsewhere.
+    OtherPlaceArgs {
+        auth_database_url = "AUTH_DATABASE_URL", "PostgreSQL of the auth service [default: DATABASE_URL]";
+        auth_database_url_file = "AUTH_DATABASE_URL_FILE", "File with AUTH_DATABASE_URL in it";
+        notify_database_url = "NOTIFY_DATABASE_URL", "PostgreSQL of the notification service [default: DATABASE_URL]";
+        notify_database_url_file = "NOTIFY_DATABASE_URL_FILE", "File with NOTIFY_DATABASE_URL in it";
+    }
+}
+
+settings! {
     /// What every service has.
     HttpArgs {
         port = "PORT", "Port to listen on [default: 3001 auth, 3002 orders, 3003 notify]";

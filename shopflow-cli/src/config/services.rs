@@ -13,7 +13,7 @@ use shopflow_twilio::Account;
 
 use super::args::{
     AuthArgs, BrokerArgs, DatabaseArgs, HttpArgs, KeyArgs, LinkArgs, LogArgs, NotifyArgs,
-    OrdersArgs, PeerArgs, PolicyArgs, ScryptArgs,
+    OrdersArgs, OtherPlaceArgs, PeerArgs, PolicyArgs, ScryptArgs,
 };
 use super::limits::{RedisConfig, per_minute};
 use super::problems::Problems;
@@ -150,6 +150,34 @@ impl DatabaseArgs {
             url: url?,
             max_connections,
         })
+    }
+}
+
+impl OtherPlaceArgs {
+    /// The databases of auth and of notify, where they are not the one that is known already.
+    pub(crate) fn check(&self, problems: &mut Problems) -> [Option<DatabaseConfig>; 2] {
+        let mut other = |name, value: &Option<String>, file: &Option<String>| {
+            let url = secret(problems, name, value.as_ref(), file.as_ref());
+            let url = check(problems, name, url, |url| {
+                shopflow_postgres::check_url(url.expose())
+            });
+            url.map(|url| DatabaseConfig {
+                url,
+                max_connections: 2,
+            })
+        };
+        [
+            other(
+                "AUTH_DATABASE_URL",
+                &self.auth_database_url,
+                &self.auth_database_url_file,
+            ),
+            other(
+                "NOTIFY_DATABASE_URL",
+                &self.notify_database_url,
+                &self.notify_database_url_file,
+            ),
+        ]
     }
 }
 

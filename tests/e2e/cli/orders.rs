@@ -8,7 +8,9 @@ use crate::world::{Backend, World};
 back_ends! {
     both:
         orders_are_listed_by_user_and_state_as_over_http,
+        orders_are_listed_by_their_age,
         an_order_is_shown_as_over_http,
+        a_reason_is_for_operators_alone,
         a_transition_is_the_one_of_the_api_with_the_operator_in_the_history,
         a_forbidden_transition_is_exit_code_four_and_names_the_next_state,
         an_unknown_order_is_exit_code_three,
@@ -47,8 +49,60 @@ async fn orders_are_listed_by_user_and_state_as_over_http(on: Backend) {
     assert_eq!(lines.len(), 2);
 
     let page = told(&world, &[&list[..], &["--limit", "1"]].concat()).await;
-    let rest = "1 of 2, page 1 of 2; see --page and --limit";
-    assert!(page.output.contains(rest), "{}", page.output);
+    let newest = second["id"].as_str().unwrap();
+    let rest = format!("more follow; see --after {newest} and --limit");
+    assert!(page.output.contains(&rest), "{}", page.output);
+    let page = told(
+        &world,
+        &[&list[..], &["--after", newest, "--output", "json"]].concat(),
+    )
+    .await;
+    assert_eq!(page.json()["data"].as_array().unwrap().len(), 1);
+    assert_eq!(page.json()["data"][0]["id"], id);
+}
+
+async fn orders_are_listed_by_their_age(on: Backend) {
+    let world = World::start(on).await;
+    let jane = world.customer("jane").await;
+    world.place(&jane).await;
+    for (flag, age, listed) in [
+        ("--older-than", "1h", 0),
+        ("--older-than", "0s", 1),
+        ("--newer-than", "1h", 1),
+        ("--newer-than", "0s", 0),
+    ] {
+        let list = [
+            "orders", "list", "--user", &jane.id, flag, age, "--output", "json",
+        ];
+        let data = told(&world, &list).await.json()["data"].clone();
+        assert_eq!(data.as_array().unwrap().len(), listed, "{flag} {age}");
+    }
+    let wrong = told(&world, &["orders", "list", "--older-than", "soon"]).await;
+    let said = "error: --older-than: must be a duration such as 90m or 24h\n";
+    assert_eq!((wrong.code, &*wrong.output), (Some(2), said));
+}
+
+async fn a_reason_is_for_operators_alone(on: Backend) {
+    let world = World::start(on).await;
+    let jane = world.customer("jane").await;
+    let order = world.place(&jane).await;
+    let id = order["id"].as_str().unwrap();
+    let transition = ["orders", "transition", id, "confirmed", "--reason"];
+    let empty = told(&world, &[&transition[..], &[""]].concat()).await;
+    let said = "error: --reason: must have 1 to 200 characters\n";
+    assert_eq!((empty.code, &*empty.output), (Some(2), said));
+    told(&world, &[&transition[..], &["paid by transfer"]].concat())
+        .await
+        .lines();
+
+    let history = told(&world, &["orders", "history", id, "--output", "json"])
+        .await
+        .json();
+    assert_eq!(history["data"][0]["reason"], serde_json::Value::Null);
+    assert_eq!(history["data"][1]["reason"], "paid by transfer");
+    let path = format!("/orders/{id}/history");
+    let own = world.orders.with_token(&jane.access).get(&path).await;
+    assert!(!own.text().contains("paid by transfer"), "{}", own.text());
 }
 
 async fn an_order_is_shown_as_over_http(on: Backend) {
@@ -111,12 +165,25 @@ async fn a_transition_is_the_one_of_the_api_with_the_operator_in_the_history(on:
         .get(&path)
         .await
         .json();
-    assert_eq!(history, own);
+    let (entries, own) = (&history["data"], &own["data"]);
+    for (entry, own) in entries
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(own.as_array().unwrap())
+    {
+        for field in ["from", "to", "actor", "at", "request_id"] {
+            assert_eq!(entry[field], own[field], "{field}");
+        }
+    }
     let by = json!({ "id": "cli:ada", "role": "operator" });
     assert_eq!(history["data"][2]["actor"], by);
     let table = told(&world, &["orders", "history", id]).await;
     let lines = table.lines();
-    assert_eq!(lines[0], ["AT", "FROM", "TO", "ACTOR", "ROLE", "TRACE"]);
+    assert_eq!(
+        lines[0],
+        ["AT", "FROM", "TO", "ACTOR", "ROLE", "TRACE", "REASON"]
+    );
     assert_eq!(
         lines[3][1..5],
         ["confirmed", "shipped", "cli:ada", "operator"]

@@ -3,7 +3,7 @@
 use core_kernel::{Currency, OrderId, UserId};
 use core_orders::{
     Actor, Address, HistoryEntry, LineItem, Notes, Order, OrderState, OrderStatus, OrderSummary,
-    StoreError,
+    Reason, StoreError,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::types::Json;
@@ -119,6 +119,7 @@ pub(super) struct HistoryRow {
     at: Micros,
     request_id: String,
     trace_id: String,
+    reason: Option<String>,
 }
 
 impl HistoryRow {
@@ -137,6 +138,7 @@ impl HistoryRow {
             at: self.at.0,
             request_id: self.request_id.into(),
             trace_id: self.trace_id,
+            reason: self.reason.map(Reason::trusted),
         })
     }
 }

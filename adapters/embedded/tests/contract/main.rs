@@ -28,6 +28,17 @@ macro_rules! suites {
             }
 
             core_orders::order_store_contract!(fixture);
+
+            async fn trail() -> core_orders::testing::trail::Fixture {
+                let database = $open().await;
+                core_orders::testing::trail::Fixture {
+                    trail: Arc::new(database.orders()),
+                    store: Arc::new(database.orders()),
+                    outbox: Arc::new(database.outbox()),
+                }
+            }
+
+            core_orders::order_trail_contract!(trail);
         }
 
         mod auth {

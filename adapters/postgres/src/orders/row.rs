@@ -3,7 +3,7 @@
 use core_kernel::{Currency, Money, OrderId, UserId};
 use core_orders::{
     Actor, Address, HistoryEntry, KeyedRequest, LineItem, Notes, Once, Order, OrderState,
-    OrderStatus, OrderSummary, StoreError,
+    OrderStatus, OrderSummary, Reason, StoreError,
 };
 use rust_decimal::Decimal;
 use sqlx::postgres::PgRow;
@@ -145,6 +145,7 @@ pub(super) struct HistoryRow {
     at: jiff_sqlx::Timestamp,
     request_id: String,
     trace_id: String,
+    reason: Option<String>,
 }
 
 impl HistoryRow {
@@ -163,6 +164,7 @@ impl HistoryRow {
             at: self.at.to_jiff(),
             request_id: self.request_id.into(),
             trace_id: self.trace_id,
+            reason: self.reason.map(Reason::trusted),
         })
     }
 }

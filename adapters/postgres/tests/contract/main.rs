@@ -40,6 +40,17 @@ mod orders {
     }
 
     core_orders::order_store_contract!(fixture);
+
+    async fn trail() -> core_orders::testing::trail::Fixture {
+        let pool = database(Schema::Orders).await;
+        core_orders::testing::trail::Fixture {
+            trail: Arc::new(PgOrderStore::new(pool.clone())),
+            store: Arc::new(PgOrderStore::new(pool.clone())),
+            outbox: Arc::new(PgOutbox::orders(pool)),
+        }
+    }
+
+    core_orders::order_trail_contract!(trail);
 }
 
 mod auth {
