@@ -15,7 +15,7 @@ use crate::config::{
 };
 
 pub(crate) use common::{Output, OutputArgs, PageArgs, PlaceArgs, WalkArgs};
-pub(crate) use config::{CheckArgs, ConfigCommand};
+pub(crate) use config::{CheckArgs, ConfigCommand, ShowArgs};
 pub(crate) use notifications::{NotificationCommand, NotificationListArgs, NotificationShowArgs};
 pub(crate) use orders::{ExplainArgs, OrderArgs, OrderCommand, OrderListArgs, TransitionArgs};
 pub(crate) use users::{
@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Dev(Box<DevArgs>),
     /// Bring a service's database up to date and exit
     Migrate(MigrateArgs),
-    /// Make tokens
+    /// Make tokens, and look into them
     #[command(subcommand)]
     Token(TokenCommand),
     /// Look after users
@@ -110,6 +110,23 @@ pub(crate) enum TokenCommand {
         after_help = "Example:\n  shopflow token service --subject notification-service --ttl 24h"
     )]
     Service(ServiceTokenArgs),
+    /// Tell what is in a token, read from standard input, and whether it is good
+    ///
+    /// Needs JWT_SECRET to tell whether it is good: exit code 1 when it is not. What was revoked since,
+    /// only the auth service knows.
+    #[command(after_help = "Example:\n  shopflow token inspect < /run/secrets/auth-service-token")]
+    Inspect(InspectArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Folder of shopflow dev, in place of JWT_SECRET
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,6 @@
-//! `shopflow token service`.
+//! `shopflow token`.
+
+mod inspect;
 
 use std::path::Path;
 
@@ -16,6 +18,7 @@ use crate::dev::Folder;
 pub(crate) fn run(command: &TokenCommand) -> Result<(), Failure> {
     match command {
         TokenCommand::Service(args) => service(args),
+        TokenCommand::Inspect(args) => inspect::inspect(args),
     }
 }
 

@@ -1,7 +1,8 @@
 //! What can be typed after `shopflow config`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
+use super::common::OutputArgs;
 use crate::config::{AuthArgs, NotifyArgs, OrdersArgs};
 
 #[derive(Debug, Subcommand)]
@@ -11,6 +12,9 @@ pub(crate) enum ConfigCommand {
     /// Exit code 2, and one line for each problem; `ok` when there is none.
     #[command(subcommand)]
     Check(CheckArgs),
+    /// Show every setting of a service and where it comes from, secrets masked
+    #[command(subcommand)]
+    Show(ShowArgs),
 }
 
 /// Whose settings: those that `shopflow serve` takes.
@@ -27,4 +31,26 @@ pub(crate) enum CheckArgs {
     /// The notification service's
     #[command(after_help = "Example:\n  shopflow config check notify")]
     Notify(Box<NotifyArgs>),
+}
+
+/// Whose settings.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ShowArgs {
+    /// The auth service's
+    #[command(after_help = "Example:\n  shopflow config show auth --output json")]
+    Auth(Box<Shown<AuthArgs>>),
+    /// The order service's
+    #[command(after_help = "Example:\n  shopflow config show orders")]
+    Orders(Box<Shown<OrdersArgs>>),
+    /// The notification service's
+    #[command(after_help = "Example:\n  shopflow config show notify")]
+    Notify(Box<Shown<NotifyArgs>>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Shown<S: Args> {
+    #[command(flatten)]
+    pub(crate) settings: S,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }

@@ -250,6 +250,11 @@ impl LogArgs {
 }
 
 impl KeyArgs {
+    /// Whether there is a secret at all, good or not.
+    pub(crate) fn is_given(&self) -> bool {
+        self.jwt_secret.is_some() || self.jwt_secret_file.is_some()
+    }
+
     /// The secrets that sign and verify.
     ///
     /// # Errors

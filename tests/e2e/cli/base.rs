@@ -1,8 +1,12 @@
 //! What holds for all commands.
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 
-use crate::world::{JWT_SECRET, run, shopflow};
+use serde_json::json;
+use shopflow_testkit::Process;
+
+use crate::world::{JWT_SECRET, SOON, run, shopflow};
 
 /// Every command below this one, as people type it.
 fn commands_below(path: &[String]) -> Vec<Vec<String>> {
@@ -95,6 +99,104 @@ error: DATABASE_URL: is required (or DATABASE_URL_FILE, or --database-url)
     ];
     let (code, output) = run(&["config", "check", "auth"], &good).await;
     assert_eq!((code, &*output), (Some(0), "ok\n"));
+}
+
+#[tokio::test]
+async fn config_show_masks_secrets_and_tells_where_values_come_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("token");
+    std::fs::write(&secret, "t0ken\n").unwrap();
+    let env = [
+        ("DATABASE_URL", "postgres://shopflow:s3cret@db:5432/orders"),
+        ("AUTH_SERVICE_TOKEN_FILE", secret.to_str().unwrap()),
+    ];
+    let args = [
+        "config", "show", "orders", "--port", "4002", "--output", "json",
+    ];
+    let process = Process::start(shopflow(), args, env);
+    let code = process.wait_exit(SOON).await.unwrap().code();
+    assert_eq!(code, Some(0), "{}", process.output());
+    let told = process.output();
+    assert!(
+        !told.contains("s3cret") && !told.contains("t0ken"),
+        "{told}"
+    );
+    let shown: serde_json::Value = serde_json::from_str(&process.stdout()).unwrap();
+    let setting = |name: &str| {
+        let all = shown["data"].as_array().unwrap();
+        let one = all.iter().find(|one| one["name"] == name).unwrap();
+        (
+            one["value"].clone(),
+            one["from"].as_str().unwrap().to_owned(),
+        )
+    };
+    let file = format!("file {}", secret.display());
+    for (name, value, from) in [
+        ("PORT", json!("4002"), "flag --port"),
+        (
+            "DATABASE_URL",
+            json!("postgres://***@db:5432/orders"),
+            "environment",
+        ),
+        ("AUTH_SERVICE_TOKEN", json!("***"), &*file),
+        ("SHUTDOWN_GRACE_SECONDS", json!("30"), "default"),
+        ("RABBITMQ_URL", json!(null), "not set"),
+    ] {
+        assert_eq!(setting(name), (value, from.to_owned()), "{name}");
+    }
+    assert!(
+        process
+            .stderr()
+            .contains("error: RABBITMQ_URL: is required"),
+        "{told}"
+    );
+}
+
+/// What `token inspect` says of a token, with this secret.
+fn inspected(token: &str, secret: Option<&str>) -> (Option<i32>, serde_json::Value) {
+    let mut command = Command::new(shopflow());
+    command
+        .args(["token", "inspect", "--output", "json"])
+        .env_clear();
+    if let Some(secret) = secret {
+        command.env("JWT_SECRET", secret);
+    }
+    let pipes = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = pipes.spawn().unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(token.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), told)
+}
+
+#[tokio::test]
+async fn token_inspect_tells_what_is_in_a_token_and_whether_it_is_good() {
+    let args = ["token", "service", "--subject", "order-service"];
+    let (_, token) = run(&args, &[("JWT_SECRET", JWT_SECRET)]).await;
+    let other = "another secret that is long enough for it";
+    for (secret, code, verdict) in [
+        (Some(JWT_SECRET), 0, "good"),
+        (None, 0, "not checked: JWT_SECRET is not set"),
+    ] {
+        let (ended, told) = inspected(&token, secret);
+        assert_eq!(
+            (ended, told["verdict"].as_str()),
+            (Some(code), Some(verdict))
+        );
+        assert_eq!(told["claims"]["sub"], "order-service");
+    }
+    let (ended, told) = inspected(&token, Some(other));
+    assert_eq!(ended, Some(1), "{told}");
+    assert_ne!(told["verdict"], "good");
+    assert_eq!(inspected("no token", None).0, Some(1));
 }
 
 #[tokio::test]
