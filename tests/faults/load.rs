@@ -240,7 +240,8 @@ impl Worker {
 
     fn expect(&self, right: bool, status: u16, answer: &Value) {
         if !right {
-            *self.shared.wrong.lock().unwrap() = Some(format!("{status} {answer}"));
+            let mut wrong = self.shared.wrong.lock().unwrap();
+            wrong.get_or_insert_with(|| format!("{status} {answer}"));
         }
     }
 

@@ -44,10 +44,7 @@ impl fmt::Debug for Inner {
 /// messages any more.
 impl Drop for Inner {
     fn drop(&mut self) {
-        let (management, path) = (
-            self.management.clone(),
-            format!("/api/vhosts/{}", self.name),
-        );
+        let (management, path) = (self.after_all.clone(), format!("/api/vhosts/{}", self.name));
         runtime().spawn(async move {
             let delete = management.request(Method::DELETE, &path, &[], "");
             // A broker that is gone has taken it along.
