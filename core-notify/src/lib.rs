@@ -7,6 +7,7 @@
 mod app;
 mod breaker;
 mod dead_letter;
+mod dead_letters;
 mod event;
 mod inbox;
 mod lane;
@@ -21,9 +22,16 @@ mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use app::{AttemptsError, FindError, Notifications, Notifier};
+pub use app::{
+    AttemptsError, DeadLetterDesk, Fate, FindError, LetterGroup, Notifications, Notifier, Redrive,
+    Step,
+};
 pub use breaker::Breaker;
 pub use dead_letter::DeadLetter;
+pub use dead_letters::{
+    DeadLetterError, DeadLetterLog, DeadLetterNote, DeadLetters, LetterAction, LetterFilter,
+    LettersInHand,
+};
 pub use event::{Event, EventKind, MAX_EVENT_BYTES, Poison, Subject};
 pub use inbox::{
     FaultKind, FaultRule, FaultRuleError, FaultScript, Inbox, InboxAttempt, InboxFilter,

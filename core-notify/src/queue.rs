@@ -51,6 +51,13 @@ pub const WORK_QUEUES: [WorkQueue; 3] = [
 ];
 
 impl WorkQueue {
+    /// The queue of this name, which may be that of its dead letters.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let name = name.strip_suffix(".dlq").unwrap_or(name);
+        WORK_QUEUES.into_iter().find(|queue| queue.name == name)
+    }
+
     /// Where its dead letters are kept.
     #[must_use]
     pub fn dead_letter_queue(&self) -> String {

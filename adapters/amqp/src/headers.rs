@@ -1,5 +1,7 @@
 //! What a message carries beside its body, and what it carries on to its next hop.
 
+mod dead_letter;
+
 use core_kernel::{EventId, RequestContext, TraceContext, wire_time};
 use core_notify::Channel;
 use jiff::Timestamp;
@@ -149,24 +151,22 @@ pub(crate) fn for_dead_letter(
 ) -> BasicProperties {
     let (copy, mut headers) = clean(properties, hop);
     let failed_at = wire_time::format(failed_at);
-    let channels: Vec<&str> = channels.iter().map(|channel| channel.as_str()).collect();
-    let reason: String = reason.chars().take(1000).collect();
     let first = hop
         .first_failed_at
         .clone()
         .unwrap_or_else(|| failed_at.clone());
-    for (name, value) in [
-        ("x-error-class", long(class)),
-        ("x-error-message", long(reason)),
-        ("x-attempts", number(hop.attempt)),
-        (FIRST_FAILED_AT, long(first)),
-        ("x-failed-at", long(failed_at)),
-        ("x-failed-channels", long(channels.join(","))),
-    ] {
-        headers.insert(name.into(), value);
-    }
+    let why = (class, reason, channels);
+    dead_letter::why(&mut headers, why, hop.attempt, first, failed_at);
     copy.with_headers(headers)
 }
+
+/// The properties of a dead letter that is worked on anew: as if it had just been published.
+pub(crate) fn for_replay(properties: &BasicProperties) -> BasicProperties {
+    let (copy, headers) = clean(properties, &Hop::read(properties));
+    copy.with_headers(headers)
+}
+
+pub(crate) use dead_letter::{read_dead_letter, renewed, returns, to_dead_letter};
 
 #[cfg(test)]
 mod tests {

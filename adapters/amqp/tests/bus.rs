@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use core_kernel::{EventPublisher, SystemClock, wire_time};
+use core_kernel::{EventPublisher, SystemClock};
 use core_notify::testing::bus::{Bus, Consuming, Fixture};
-use core_notify::{Channel, DeadLetter, EventHandler, WORK_QUEUES};
-use shopflow_amqp::{AmqpPublisher, Consumer, ConsumerStatus};
-use shopflow_testkit::{Message, Proxy, Vhost, rabbitmq};
+use core_notify::{DeadLetters, EventHandler};
+use shopflow_amqp::{AmqpDeadLetters, AmqpPublisher, Consumer, ConsumerStatus};
+use shopflow_testkit::{Proxy, Vhost, rabbitmq};
 use tokio::sync::{oneshot, watch};
 
 core_notify::event_bus_contract!(fixture);
@@ -47,14 +47,8 @@ impl Bus for RabbitBus {
         })
     }
 
-    async fn dead_letters(&self) -> Vec<DeadLetter> {
-        let mut letters = Vec::new();
-        for queue in WORK_QUEUES {
-            let messages = self.0.drain(&queue.dead_letter_queue()).await;
-            letters.extend(messages.iter().map(|message| letter(queue.name, message)));
-        }
-        letters.sort_by_key(|letter| letter.failed_at);
-        letters
+    fn letters(&self) -> Arc<dyn DeadLetters> {
+        Arc::new(AmqpDeadLetters::new(self.0.url().into()))
     }
 }
 
@@ -101,23 +95,4 @@ impl Consuming for Running {
 async fn join(thread: JoinHandle<()>) {
     let joined = tokio::task::spawn_blocking(|| thread.join());
     joined.await.unwrap().unwrap();
-}
-
-fn letter(queue: &str, message: &Message) -> DeadLetter {
-    let text = |name: &str| message.headers[name].as_str().unwrap().to_owned();
-    let time = |name: &str| wire_time::deserialize(&message.headers[name]).unwrap();
-    let attempts = message.headers["x-attempts"].as_u64().unwrap();
-    let channels = text("x-failed-channels");
-    DeadLetter {
-        queue: queue.into(),
-        message_id: message.message_id.clone().unwrap(),
-        event_type: message.type_.clone(),
-        body: message.body.clone(),
-        class: text("x-error-class"),
-        reason: text("x-error-message"),
-        attempts: attempts.try_into().unwrap(),
-        first_failed_at: time("x-first-failed-at"),
-        failed_at: time("x-failed-at"),
-        channels: channels.split(',').filter_map(Channel::from_word).collect(),
-    }
 }

@@ -2,6 +2,7 @@
 //! promises of the broker it stands in for.
 
 mod consumer;
+mod dead_letters;
 mod traffic;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ const PUBLISH: &str = "
 
 const DEAD_LETTERS: &str = "
     SELECT queue, message_id, event_type, body, error_class, error_message, attempts,
-           first_failed_at, failed_at, failed_channels
+           first_failed_at, failed_at, failed_channels, traceparent, tracestate
     FROM dead_letters ORDER BY id DESC LIMIT ?1";
 
 #[derive(FromRow)]
@@ -39,6 +40,8 @@ struct DeadLetterRow {
     first_failed_at: Micros,
     failed_at: Micros,
     failed_channels: String,
+    traceparent: String,
+    tracestate: Option<String>,
 }
 
 impl From<DeadLetterRow> for DeadLetter {
@@ -47,7 +50,8 @@ impl From<DeadLetterRow> for DeadLetter {
         Self {
             queue: row.queue,
             message_id: row.message_id,
-            event_type: Some(row.event_type),
+            // Letters from elsewhere may have none.
+            event_type: Some(row.event_type).filter(|kind| !kind.is_empty()),
             body: row.body.into_bytes(),
             class: row.error_class,
             reason: row.error_message,
@@ -55,6 +59,8 @@ impl From<DeadLetterRow> for DeadLetter {
             first_failed_at: row.first_failed_at.0,
             failed_at: row.failed_at.0,
             channels: channels.filter_map(Channel::from_word).collect(),
+            traceparent: Some(row.traceparent).filter(|parent| !parent.is_empty()),
+            tracestate: row.tracestate,
         }
     }
 }

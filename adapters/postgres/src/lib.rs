@@ -4,6 +4,7 @@
 //! hold together is one statement wherever SQL allows it, so that it costs one round trip.
 
 mod auth;
+mod dead_letters;
 mod error;
 mod migrate;
 mod notify;
@@ -16,6 +17,7 @@ mod revocations;
 mod sessions;
 
 pub use auth::PgUserStore;
+pub use dead_letters::PgDeadLetterLog;
 pub use migrate::{MigrateError, Schema, migrate, schemas};
 pub use notify::PgNotificationStore;
 pub use one_time::PgOneTimeStore;

@@ -7,6 +7,7 @@
 mod crashes;
 mod dead_letters;
 mod delivery;
+mod redrive;
 mod retries;
 mod script;
 
@@ -16,11 +17,14 @@ use async_trait::async_trait;
 use core_kernel::{EventId, EventPublisher, OrderId, OutboxMessage, TraceContext};
 
 use crate::dead_letter::DeadLetter;
+use crate::dead_letters::DeadLetters;
 use crate::outcome::EventHandler;
+use crate::queue::WORK_QUEUES;
 
 pub use crashes::*;
 pub use dead_letters::*;
 pub use delivery::*;
+pub use redrive::*;
 pub use retries::*;
 
 /// A bus under test, empty and without a consumer at the start.
@@ -34,8 +38,8 @@ pub trait Bus: Send + Sync {
     /// handler is called is the order of the deliveries.
     async fn consume(&self, handler: Arc<dyn EventHandler>) -> Box<dyn Consuming>;
 
-    /// All dead letters, oldest first. May take them away. Asked for when no consumer runs.
-    async fn dead_letters(&self) -> Vec<DeadLetter>;
+    /// Its dead letters.
+    fn letters(&self) -> Arc<dyn DeadLetters>;
 }
 
 /// A consumer that runs. One that is dropped ends in any way, but it ends.
@@ -81,6 +85,16 @@ macro_rules! event_bus_contract {
             a_dead_letter_knows_when_its_event_first_failed,
             a_hold_and_a_wait_are_no_failure,
             dead_letters_are_told_oldest_first,
+            letters_that_are_looked_at_stay_as_they_were,
+            letters_in_hand_come_back_when_the_hand_is_dropped,
+            a_replayed_letter_is_delivered_as_if_it_were_new,
+            only_the_letters_that_are_named_are_replayed,
+            a_letter_that_dies_again_tells_of_its_last_death,
+            a_discarded_letter_is_gone_for_good,
+            of_many_letters_those_leave_that_are_named,
+            of_two_who_replay_a_letter_one_does,
+            a_letter_that_is_put_is_kept_whole,
+            a_letter_of_no_queue_is_refused_and_the_others_are_kept,
             a_panic_loses_nothing,
             a_crash_gives_back_what_was_in_hand_and_nothing_that_was_settled,
             a_crash_costs_no_attempt_and_forgets_none,
@@ -138,6 +152,18 @@ async fn publish(bus: &Fixture, events: &[OutboxMessage]) {
     let published = bus.publisher().publish(events).await;
     let published = published.expect("the bus takes events");
     assert_eq!(published, vec![true; events.len()]);
+}
+
+/// All dead letters, oldest first.
+async fn dead_letters(bus: &Fixture) -> Vec<DeadLetter> {
+    let mut all = Vec::new();
+    for queue in WORK_QUEUES {
+        let hand = bus.letters().take(queue).await.expect("an answer");
+        all.extend_from_slice(hand.letters());
+        hand.put_back().await.expect("they are back");
+    }
+    all.sort_by_key(|letter| letter.failed_at);
+    all
 }
 
 fn bodies(events: &[OutboxMessage]) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use core_kernel::EventPublisher;
 use core_notify::testing::bus::{Bus, Consuming, Fixture};
-use core_notify::{DeadLetter, EventHandler};
+use core_notify::{DeadLetters, EventHandler};
 use shopflow_embedded::Database;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -25,10 +25,8 @@ impl Bus for Embedded {
         Box::new(Running { stop, task })
     }
 
-    async fn dead_letters(&self) -> Vec<DeadLetter> {
-        let mut letters = self.0.bus().dead_letters(1000).await.unwrap();
-        letters.reverse();
-        letters
+    fn letters(&self) -> Arc<dyn DeadLetters> {
+        Arc::new(self.0.bus())
     }
 }
 

@@ -67,6 +67,16 @@ macro_rules! suites {
             core_notify::notification_store_contract!(fixture);
         }
 
+        mod dead_letter_log {
+            use std::sync::Arc;
+
+            async fn fixture() -> core_notify::testing::dead_letter_log::Fixture {
+                Arc::new($open().await.bus())
+            }
+
+            core_notify::dead_letter_log_contract!(fixture);
+        }
+
         mod letting_go {
             use std::sync::Arc;
 

@@ -99,6 +99,8 @@ pub(crate) fn dead_letter(body: &[u8]) -> DeadLetter {
         first_failed_at: at(7),
         failed_at: at(8),
         channels: vec![Channel::Email],
+        traceparent: None,
+        tracestate: None,
     }
 }
 

@@ -15,8 +15,8 @@ mod revocations;
 use std::sync::Arc;
 
 use shopflow_postgres::{
-    PgNotificationStore, PgOneTimeStore, PgOrderStore, PgOutbox, PgRetentionLog, PgSessionStore,
-    PgUserStore, Schema, migrate, pool,
+    PgDeadLetterLog, PgNotificationStore, PgOneTimeStore, PgOrderStore, PgOutbox, PgRetentionLog,
+    PgSessionStore, PgUserStore, Schema, migrate, pool,
 };
 use sqlx::PgPool;
 
@@ -119,4 +119,15 @@ mod letting_go {
     }
 
     core_notify::notification_retirement_contract!(notifications);
+}
+
+mod dead_letter_log {
+    use super::*;
+
+    async fn fixture() -> core_notify::testing::dead_letter_log::Fixture {
+        let pool = database(Schema::Notify).await;
+        Arc::new(PgDeadLetterLog::new(pool))
+    }
+
+    core_notify::dead_letter_log_contract!(fixture);
 }
