@@ -34,7 +34,7 @@ pub use limit::{Decision, Limit, LimitKey, RateLimiter};
 pub use money::{Currency, Money, MoneyError};
 pub use outbox::{
     EventPublisher, KEEP_PUBLISHED, Outbox, OutboxBacklog, OutboxMessage, PublishError, Refused,
-    RelayError, RelayReport, Wake,
+    RelayError, RelayReport, WaitingEvent, Wake,
 };
 pub use page::{Page, PageRequest, Slice};
 pub use retention::{

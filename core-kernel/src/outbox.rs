@@ -84,6 +84,21 @@ pub struct OutboxBacklog {
     pub oldest_seconds: f64,
 }
 
+/// An event that waits to be published, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingEvent {
+    /// Its id.
+    pub event_id: EventId,
+    /// What it is about: an order's id, a user's.
+    pub subject: Uuid,
+    /// What happened, `OrderCreated`.
+    pub event_type: String,
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// How often the broker did not take it.
+    pub refusals: u32,
+}
+
 /// Why a pass over the outbox failed. Nothing is lost: what was not marked is sent again.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
@@ -131,6 +146,19 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     /// `Store` when it cannot be read.
     async fn backlog(&self) -> Result<OutboxBacklog, RelayError>;
+
+    /// The events that wait, oldest first, `limit` at most.
+    ///
+    /// # Errors
+    /// `Store` when they cannot be read.
+    async fn waiting(&self, limit: u32) -> Result<Vec<WaitingEvent>, RelayError>;
+
+    /// Lets the next pass try what was put off after a refusal, as if its time had come. How often
+    /// it was refused is not forgotten.
+    ///
+    /// # Errors
+    /// `Store`; everything is put off as it was.
+    async fn hurry(&self) -> Result<(), RelayError>;
 }
 
 /// Told that events were committed, so that the relay need not wait for its next look.

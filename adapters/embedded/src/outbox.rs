@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use core_kernel::{
     BoxError, EventId, EventPublisher, Outbox, OutboxBacklog, OutboxMessage, Refused, RelayError,
-    RelayReport,
+    RelayReport, WaitingEvent,
 };
 use jiff::Timestamp;
 use sqlx::{FromRow, SqliteConnection};
@@ -43,6 +43,13 @@ const BACKLOG: &str = "
     SELECT count(*) AS waiting, min(created_at) AS oldest
     FROM order_outbox WHERE published_at IS NULL";
 
+const WAITING: &str = "
+    SELECT event_id, subject, event_type, created_at, refusals
+    FROM order_outbox WHERE published_at IS NULL ORDER BY id LIMIT ?1";
+
+const HURRY: &str = "
+    UPDATE order_outbox SET retry_at = NULL WHERE published_at IS NULL AND retry_at IS NOT NULL";
+
 const PUT: &str = "
     INSERT INTO order_outbox (event_id, subject, event_type, routing_key, payload, traceparent,
                               tracestate, created_at)
@@ -79,6 +86,15 @@ struct Row {
     traceparent: String,
     tracestate: Option<String>,
     created_at: Micros,
+}
+
+#[derive(FromRow)]
+struct WaitingRow {
+    event_id: Uuid,
+    subject: Uuid,
+    event_type: String,
+    created_at: Micros,
+    refusals: u32,
 }
 
 /// The events in the table `order_outbox`. The relays of one process take turns.
@@ -181,5 +197,27 @@ impl Outbox for SqliteOutbox {
             waiting: waiting.unsigned_abs(),
             oldest_seconds,
         })
+    }
+
+    async fn waiting(&self, limit: u32) -> Result<Vec<WaitingEvent>, RelayError> {
+        let rows = sqlx::query_as::<_, WaitingRow>(WAITING).bind(limit);
+        let rows = rows.fetch_all(self.0.read()).await.map_err(store)?;
+        let event = |row: WaitingRow| WaitingEvent {
+            event_id: EventId(row.event_id),
+            subject: row.subject,
+            event_type: row.event_type,
+            since: row.created_at.0,
+            refusals: row.refusals,
+        };
+        Ok(rows.into_iter().map(event).collect())
+    }
+
+    async fn hurry(&self) -> Result<(), RelayError> {
+        let hurried = async {
+            let mut transaction = self.0.write().await?;
+            sqlx::query(HURRY).execute(&mut *transaction).await?;
+            transaction.commit().await
+        };
+        hurried.await.map_err(store)
     }
 }

@@ -7,7 +7,7 @@ use crate::pool::within;
 use async_trait::async_trait;
 use core_kernel::{
     BoxError, EventId, EventPublisher, Outbox, OutboxBacklog, OutboxMessage, Refused, RelayError,
-    RelayReport,
+    RelayReport, WaitingEvent,
 };
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
@@ -23,6 +23,8 @@ struct Sql {
     refuse: &'static str,
     prune: &'static str,
     backlog: &'static str,
+    waiting: &'static str,
+    hurry: &'static str,
 }
 
 /// The statements on the outbox table `$table`.
@@ -82,6 +84,19 @@ macro_rules! sql {
                 $table,
                 " WHERE published_at IS NULL"
             ),
+            waiting: concat!(
+                "SELECT event_id, subject, event_type, created_at, refusals FROM ",
+                $table,
+                " WHERE published_at IS NULL ORDER BY id LIMIT $1"
+            ),
+            // What a relay has claimed is being tried anyway, and is not waited for.
+            hurry: concat!(
+                "UPDATE ",
+                $table,
+                " SET retry_at = NULL WHERE id = ANY(ARRAY(SELECT id FROM ",
+                $table,
+                " WHERE published_at IS NULL AND retry_at IS NOT NULL FOR UPDATE SKIP LOCKED))"
+            ),
         }
     };
 }
@@ -103,6 +118,15 @@ struct Row {
     traceparent: String,
     tracestate: Option<String>,
     occurred_at: i64,
+}
+
+#[derive(FromRow)]
+struct WaitingRow {
+    event_id: Uuid,
+    subject: Uuid,
+    event_type: String,
+    created_at: jiff_sqlx::Timestamp,
+    refusals: i32,
 }
 
 /// The events in an outbox table.
@@ -242,5 +266,23 @@ impl Outbox for PgOutbox {
             waiting: waiting.unsigned_abs(),
             oldest_seconds,
         })
+    }
+
+    async fn waiting(&self, limit: u32) -> Result<Vec<WaitingEvent>, RelayError> {
+        let rows = sqlx::query_as::<_, WaitingRow>(self.sql.waiting).bind(i64::from(limit));
+        let rows = within(rows.fetch_all(&self.pool)).await.map_err(store)?;
+        let event = |row: WaitingRow| WaitingEvent {
+            event_id: EventId(row.event_id),
+            subject: row.subject,
+            event_type: row.event_type,
+            since: row.created_at.to_jiff(),
+            refusals: row.refusals.unsigned_abs(),
+        };
+        Ok(rows.into_iter().map(event).collect())
+    }
+
+    async fn hurry(&self) -> Result<(), RelayError> {
+        let hurried = sqlx::query(self.sql.hurry).execute(&self.pool);
+        within(hurried).await.map(drop).map_err(store)
     }
 }

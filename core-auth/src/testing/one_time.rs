@@ -94,8 +94,13 @@ pub async fn a_request_is_found_with_its_audit_and_its_event(fixture: Fixture) {
         assert_eq!(by_id.expect("an answer").as_ref(), Some(&request.token));
         let by_hash = fixture.one_time.find_by_hash(request.token.hash).await;
         assert_eq!(by_hash.expect("an answer"), Some(request.token));
+        fixture.outbox.hurry().await.expect("an answer");
+        let waiting = fixture.outbox.waiting(10).await.expect("an answer");
+        let waiting: Vec<_> = waiting.iter().map(|event| event.event_id).collect();
+        let event = Vec::from_iter(request.event);
+        assert_eq!(waiting, [event[0].event_id]);
         let sent = events(&fixture, user.id).await;
-        assert_eq!(sent, Vec::from_iter(request.event));
+        assert_eq!(sent, event);
         let told = fixture.users.audit(user.id, PageRequest::default()).await;
         assert_eq!(
             told.expect("an answer").items.first(),

@@ -74,6 +74,8 @@ macro_rules! order_store_contract {
             a_pass_that_is_dropped_gives_its_claim_back,
             refused_events_hold_up_no_others,
             a_refused_event_is_counted_and_tried_again,
+            what_waits_is_told_oldest_first_with_its_refusals,
+            what_was_put_off_goes_out_at_once_when_it_is_hurried,
             pruning_takes_published_events_and_no_waiting_ones,
             a_list_holds_only_what_passes_the_filter,
             pages_neither_repeat_nor_skip,

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use async_trait::async_trait;
 use core_kernel::{
     EventId, EventPublisher, OrderId, Outbox, OutboxBacklog, OutboxMessage, Refused, RelayError,
-    RelayReport, RequestContext,
+    RelayReport, RequestContext, WaitingEvent,
 };
 use core_orders::{HistoryEntry, OrderEvent, StoreError};
 use jiff::Timestamp;
@@ -170,5 +170,25 @@ impl Outbox for MemoryStore {
             waiting: waiting.len() as u64,
             oldest_seconds: age.max(0) as f64,
         })
+    }
+
+    async fn waiting(&self, limit: u32) -> Result<Vec<WaitingEvent>, RelayError> {
+        let state = self.state();
+        let Queue {
+            waiting, refusals, ..
+        } = &state.queue;
+        let event = |message: &OutboxMessage| WaitingEvent {
+            event_id: message.event_id,
+            subject: message.subject,
+            event_type: message.event_type.clone(),
+            since: Timestamp::from_second(message.occurred_at).unwrap_or_default(),
+            refusals: refusals.get(&message.event_id).copied().unwrap_or(0),
+        };
+        Ok(waiting.iter().take(limit as usize).map(event).collect())
+    }
+
+    /// Nothing is put off here: every pass tries all.
+    async fn hurry(&self) -> Result<(), RelayError> {
+        Ok(())
     }
 }

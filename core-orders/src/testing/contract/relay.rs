@@ -50,6 +50,51 @@ pub async fn a_refused_event_is_counted_and_tried_again(fixture: Fixture) {
     assert_eq!(taking.types_of(placed.order.id), ["OrderCreated"]);
 }
 
+/// With what an operator wants to know of each; what is out is not among them.
+pub async fn what_waits_is_told_oldest_first_with_its_refusals(fixture: Fixture) {
+    let first = one(&fixture).await;
+    let second = one(&fixture).await;
+    let refusing = Capture {
+        refused: vec![first.order.id],
+        ..Capture::default()
+    };
+    drain(&*fixture.outbox, &refusing).await;
+    let third = one(&fixture).await;
+    let all = fixture.outbox.waiting(10).await.expect("an answer");
+    let told: Vec<_> = all.iter().map(|event| event.event_id).collect();
+    assert_eq!(told, [first.events[0].id(), third.events[0].id()]);
+    assert!(!told.contains(&second.events[0].id()));
+    assert_eq!(
+        (all[0].subject, all[1].subject),
+        (first.order.id.0, third.order.id.0)
+    );
+    assert_eq!(all[0].event_type, "OrderCreated");
+    assert_eq!(all[0].since.as_second(), first.history.at.as_second());
+    assert!(all[0].refusals >= 1);
+    assert_eq!(all[1].refusals, 0);
+    let one = fixture.outbox.waiting(1).await.expect("an answer");
+    assert_eq!(one, all[..1]);
+}
+
+/// An operator who has mended the cause need not wait.
+pub async fn what_was_put_off_goes_out_at_once_when_it_is_hurried(fixture: Fixture) {
+    let placed = one(&fixture).await;
+    let refusing = Capture {
+        refused: vec![placed.order.id],
+        ..Capture::default()
+    };
+    // The seventh wait is longer than three seconds, and longer than this test.
+    for _ in 0..7 {
+        fixture.outbox.hurry().await.expect("an answer");
+        let pass = fixture.outbox.relay(&refusing, 10).await.expect("a pass");
+        assert_eq!(pass.refused.len(), 1);
+    }
+    fixture.outbox.hurry().await.expect("an answer");
+    let taking = Capture::default();
+    fixture.outbox.relay(&taking, 10).await.expect("a pass");
+    assert_eq!(taking.types_of(placed.order.id), ["OrderCreated"]);
+}
+
 /// However old: an event leaves the outbox by being published, and in no other way.
 pub async fn pruning_takes_published_events_and_no_waiting_ones(fixture: Fixture) {
     for _ in 0..3 {
