@@ -3,11 +3,13 @@
 mod actor;
 mod ask;
 pub(crate) mod config;
+pub(crate) mod dlq;
 mod explain;
 pub(crate) mod generate;
 pub(crate) mod migrate;
 pub(crate) mod notifications;
 pub(crate) mod orders;
+pub(crate) mod outbox;
 mod output;
 mod place;
 pub(crate) mod retention;

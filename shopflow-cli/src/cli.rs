@@ -2,8 +2,10 @@
 
 mod common;
 mod config;
+mod dlq;
 mod notifications;
 mod orders;
+mod outbox;
 mod users;
 
 use std::path::PathBuf;
@@ -16,8 +18,13 @@ use crate::config::{
 
 pub(crate) use common::{Output, OutputArgs, PageArgs, PlaceArgs, WalkArgs};
 pub(crate) use config::{CheckArgs, ConfigCommand, ShowArgs};
+pub(crate) use dlq::{
+    DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqGroupArgs, DlqImportArgs, DlqListArgs,
+    DlqPurgeArgs, DlqReplayArgs, DlqShowArgs, FilterArgs, LettersArgs, MoveArgs,
+};
 pub(crate) use notifications::{NotificationCommand, NotificationListArgs, NotificationShowArgs};
 pub(crate) use orders::{ExplainArgs, OrderArgs, OrderCommand, OrderListArgs, TransitionArgs};
+pub(crate) use outbox::{OutboxCommand, OutboxFlushArgs, OutboxListArgs};
 pub(crate) use users::{
     ChangeArgs, CreateAdminArgs, EndSessionsArgs, GuardedArgs, ResetPasswordArgs, SessionListArgs,
     SessionsCommand, UserArgs, UserAuditArgs, UserListArgs, UsersCommand,
@@ -69,6 +76,12 @@ pub(crate) enum Command {
     /// Print the manual, all commands in one page
     #[command(after_help = "Example:\n  shopflow man | man -l -")]
     Man,
+    /// Look at events on their way to the broker, and publish them
+    #[command(subcommand)]
+    Outbox(Box<OutboxCommand>),
+    /// Look into dead letters, replay or discard them
+    #[command(subcommand)]
+    Dlq(Box<DlqCommand>),
     /// Let go of what need not be kept
     #[command(subcommand)]
     Retention(RetentionCommand),

@@ -11,8 +11,8 @@ mod retention;
 mod services;
 
 pub(crate) use args::{
-    AuthArgs, DatabaseArgs, KeyArgs, NotifyArgs, OrdersArgs, OtherPlaceArgs, RetentionArgs,
-    ScryptArgs,
+    AuthArgs, BrokerArgs, DatabaseArgs, KeyArgs, NotifyArgs, OrdersArgs, OtherPlaceArgs,
+    RetentionArgs, ScryptArgs,
 };
 pub(crate) use dev::{DevArgs, DevConfig};
 pub(crate) use limits::RedisConfig;

@@ -84,6 +84,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(command) => admin::config::run(&command),
         Command::Completions { shell } => admin::generate::completions(shell),
         Command::Man => admin::generate::man(),
+        Command::Outbox(command) => admin::outbox::run(&command),
+        Command::Dlq(command) => admin::dlq::run(&command),
         Command::Retention(command) => admin::retention::run(&command),
     }
 }

@@ -18,22 +18,27 @@ pub(super) struct Walk {
     pub(super) limit: u32,
 }
 
+/// The time that long ago.
+pub(super) fn ago(
+    problems: &mut Problems,
+    name: &'static str,
+    age: Option<&String>,
+) -> Option<Timestamp> {
+    let age: Option<SignedDuration> = match age?.parse() {
+        Ok(age) if age >= SignedDuration::ZERO => Some(age),
+        _ => {
+            problems.add(name, "must be a duration such as 90m or 24h");
+            None
+        }
+    };
+    SystemClock.now().checked_sub(age?).ok()
+}
+
 impl WalkArgs {
     /// The part that is meant.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<Walk> {
-        let now = SystemClock.now();
-        let mut ago = |name, age: Option<&String>| {
-            let age: Option<SignedDuration> = match age?.parse() {
-                Ok(age) if age >= SignedDuration::ZERO => Some(age),
-                _ => {
-                    problems.add(name, "must be a duration such as 90m or 24h");
-                    None
-                }
-            };
-            now.checked_sub(age?).ok()
-        };
-        let before = ago("--older-than", self.older_than.as_ref());
-        let since = ago("--newer-than", self.newer_than.as_ref());
+        let before = ago(problems, "--older-than", self.older_than.as_ref());
+        let since = ago(problems, "--newer-than", self.newer_than.as_ref());
         Some(Walk {
             before: match before {
                 Some(before) => before,

@@ -126,6 +126,14 @@ pub(crate) struct NotifyConfig {
 }
 
 impl DatabaseArgs {
+    /// For who can do without it.
+    pub(crate) fn optional(&self, problems: &mut Problems) -> Option<DatabaseConfig> {
+        let named = [&self.database_url, &self.database_url_file];
+        let is_given =
+            |text: &&Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+        named.iter().any(is_given).then(|| self.check(problems))?
+    }
+
     pub(crate) fn check(&self, problems: &mut Problems) -> Option<DatabaseConfig> {
         let url = required_secret(
             problems,
@@ -429,7 +437,8 @@ impl BrokerArgs {
         })
     }
 
-    fn required(&self, problems: &mut Problems) -> Option<Secret> {
+    /// For who cannot do without it.
+    pub(crate) fn required(&self, problems: &mut Problems) -> Option<Secret> {
         let (value, file) = (self.rabbitmq_url.as_ref(), self.rabbitmq_url_file.as_ref());
         let url = required_secret(problems, "RABBITMQ_URL", value, file);
         check(problems, "RABBITMQ_URL", url, |url| {

@@ -80,6 +80,23 @@ impl Relay {
         }
     }
 
+    /// Publishes all that waits, also what was put off, and tells how many that were. What is
+    /// refused once more stays.
+    ///
+    /// # Errors
+    /// When the broker or the store is away.
+    pub(crate) async fn flush(&self) -> Result<u64, RelayError> {
+        self.outbox.hurry().await?;
+        let mut published = 0;
+        loop {
+            let pass = self.pass().await?;
+            published += pass.published as u64;
+            if pass.published == 0 {
+                return Ok(published);
+            }
+        }
+    }
+
     /// Nothing is claimed before the broker is there to take it.
     async fn pass(&self) -> Result<RelayReport, RelayError> {
         self.publisher.ready().await?;
