@@ -18,11 +18,12 @@ pub(super) struct Walk {
     pub(super) limit: u32,
 }
 
-/// The time that long ago.
+/// The time that long before `now`.
 pub(super) fn ago(
     problems: &mut Problems,
     name: &'static str,
     age: Option<&String>,
+    now: Timestamp,
 ) -> Option<Timestamp> {
     let age: Option<SignedDuration> = match age?.parse() {
         Ok(age) if age >= SignedDuration::ZERO => Some(age),
@@ -31,14 +32,15 @@ pub(super) fn ago(
             None
         }
     };
-    SystemClock.now().checked_sub(age?).ok()
+    now.checked_sub(age?).ok()
 }
 
 impl WalkArgs {
     /// The part that is meant.
     pub(super) fn check(&self, problems: &mut Problems) -> Option<Walk> {
-        let before = ago(problems, "--older-than", self.older_than.as_ref());
-        let since = ago(problems, "--newer-than", self.newer_than.as_ref());
+        let now = SystemClock.now();
+        let before = ago(problems, "--older-than", self.older_than.as_ref(), now);
+        let since = ago(problems, "--newer-than", self.newer_than.as_ref(), now);
         Some(Walk {
             before: match before {
                 Some(before) => before,

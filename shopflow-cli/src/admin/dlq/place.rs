@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use async_trait::async_trait;
-use core_kernel::SystemClock;
+use core_kernel::{Clock, SystemClock};
 use core_notify::{
     DeadLetterDesk, DeadLetterError, DeadLetterLog, DeadLetterNote, DeadLetters, LetterFilter,
     WORK_QUEUES, WorkQueue,
@@ -56,7 +56,12 @@ impl FilterArgs {
             }),
             event_type: self.event_type.clone(),
             reason: self.reason.clone(),
-            failed_until: ago(problems, "--older-than", self.older_than.as_ref()),
+            failed_until: ago(
+                problems,
+                "--older-than",
+                self.older_than.as_ref(),
+                SystemClock.now(),
+            ),
         }
     }
 }

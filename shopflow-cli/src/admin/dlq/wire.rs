@@ -164,6 +164,7 @@ mod tests {
         assert_eq!(with("channels", json!(["x"])), "there is no channel \"x\"");
         let both = with("body_base64", json!("e30="));
         assert_eq!(both, "needs one of body and body_base64");
-        assert!(with("failed_at", json!("yesterday")).contains("yesterday"));
+        let when = with("failed_at", json!("yesterday"));
+        assert!(when.contains("year") && when.contains("line 1"), "{when}");
     }
 }
