@@ -3,8 +3,10 @@
 //! Every problem is found before anything is opened, and all of them are told at once, a line each.
 
 mod args;
+mod auth;
 mod dev;
 mod limits;
+mod notify;
 mod problems;
 mod read;
 mod retention;
@@ -14,14 +16,13 @@ pub(crate) use args::{
     AuthArgs, BrokerArgs, DatabaseArgs, KeyArgs, NotifyArgs, OrdersArgs, OtherPlaceArgs,
     RetentionArgs, ScryptArgs,
 };
+pub(crate) use auth::{AuthConfig, KeyConfig, PolicyConfig};
 pub(crate) use dev::{DevArgs, DevConfig};
 pub(crate) use limits::RedisConfig;
+pub(crate) use notify::NotifyConfig;
 pub(crate) use problems::Problems;
 pub(crate) use read::{
     ADMIN_PASSWORD, NEW_PASSWORD, PasswordSource, Secret, read_secret, user_name,
 };
 pub(crate) use retention::{AuthPeer, RetentionConfig};
-pub(crate) use services::{
-    AuthConfig, DatabaseConfig, HttpConfig, KeyConfig, LogConfig, LogFormat, NotifyConfig,
-    OrdersConfig, PolicyConfig,
-};
+pub(crate) use services::{DatabaseConfig, HttpConfig, LogConfig, LogFormat, OrdersConfig};

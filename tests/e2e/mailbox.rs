@@ -19,6 +19,7 @@ back_ends! {
         only_services_are_told_a_token;
     servers:
         a_mail_that_comes_too_late_is_a_dead_letter,
+        without_a_broker_who_registers_asks_for_no_mail,
         a_request_waits_in_the_queue_and_then_for_auth;
 }
 
@@ -307,6 +308,20 @@ async fn only_services_are_told_a_token(on: Backend) {
     }
     assert_eq!(world.auth.get(unknown).await.status, 401);
     assert_eq!(reset(&world, &token, NEW_PASSWORD).await.status, 204);
+}
+
+async fn without_a_broker_who_registers_asks_for_no_mail() {
+    let mut world = World::prepare(Backend::Servers, |setup| {
+        with_verification(setup);
+        setup.extra.push(("RABBITMQ_URL", String::new()));
+    })
+    .await;
+    world.launch(AUTH);
+    world.wait_ready(AUTH).await;
+    register(&world, "jane@example.com").await;
+    assert_eq!(world.count("SELECT count(*) FROM user_outbox").await, 0);
+    assert_eq!(world.count("SELECT count(*) FROM users").await, 1);
+    assert!(world.log(AUTH).contains("RABBITMQ_URL is not set"));
 }
 
 async fn a_mail_that_comes_too_late_is_a_dead_letter() {

@@ -5,7 +5,7 @@ mod row;
 mod trail;
 
 use async_trait::async_trait;
-use core_kernel::{OrderId, Page, PageRequest, RequestContext, Slice};
+use core_kernel::{OrderId, OutboxMessage, Page, PageRequest, RequestContext, Slice};
 use core_orders::{
     Change, HistoryEntry, IdempotencyKey, KeyedRequest, Once, Order, OrderEvent, OrderFilter,
     OrderPosition, OrderSort, OrderStatus, OrderStore, OrderSummary, Placed, StoreError,
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::order_error;
+use crate::outbox;
 use crate::value::{Amount, Micros};
 use row::{HistoryRow, OrderRow};
 
@@ -57,11 +58,6 @@ const PRUNE_KEYS: &str = "
         SELECT user_id, key FROM order_keys WHERE created_at <= ?1
         ORDER BY created_at LIMIT ?2)";
 
-const QUEUE: &str = "
-    INSERT INTO order_outbox (event_id, subject, event_type, routing_key, payload, traceparent,
-                              tracestate, created_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-
 /// Orders in the tables `orders`, `order_history` and `order_outbox`.
 #[derive(Clone, Debug)]
 pub struct SqliteOrderStore(pub(crate) Database);
@@ -99,17 +95,17 @@ async fn queue(
 ) -> Result<(), StoreError> {
     for event in events {
         let payload = event.to_json();
-        let payload = payload.map_err(|error| StoreError::Broken(error.into()))?;
-        sqlx::query(QUEUE)
-            .bind(event.id().0)
-            .bind(order.id.0)
-            .bind(event.event_type())
-            .bind(event.routing_key())
-            .bind(payload)
-            .bind(context.trace.traceparent())
-            .bind(context.trace.tracestate().map(str::to_owned))
-            .bind(Micros(order.updated_at))
-            .execute(&mut *connection)
+        let message = OutboxMessage {
+            event_id: event.id(),
+            subject: order.id.0,
+            event_type: event.event_type().to_owned(),
+            routing_key: event.routing_key().to_owned(),
+            payload: payload.map_err(|error| StoreError::Broken(error.into()))?,
+            traceparent: context.trace.traceparent(),
+            tracestate: context.trace.tracestate().map(str::to_owned),
+            occurred_at: order.updated_at.as_second(),
+        };
+        outbox::put(connection, &message, order.updated_at)
             .await
             .map_err(order_error)?;
     }

@@ -63,3 +63,19 @@ macro_rules! store_error {
 store_error!(order_error, core_orders::StoreError);
 store_error!(auth_error, core_auth::StoreError);
 store_error!(notify_error, core_notify::StoreError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_that_broke_off_is_not_the_statements_fault() {
+        let cut = sqlx::Error::Protocol("unexpected end of message".into());
+        assert!(is_unavailable(&cut));
+    }
+
+    #[test]
+    fn a_row_that_is_not_there_stays_away() {
+        assert!(!is_unavailable(&sqlx::Error::RowNotFound));
+    }
+}

@@ -101,7 +101,7 @@ settings! {
 settings! {
     /// Where the broker is.
     BrokerArgs {
-        rabbitmq_url = "RABBITMQ_URL", "RabbitMQ, as amqp://user:password@host:5672/%2f; auth keeps its mails waiting without it";
+        rabbitmq_url = "RABBITMQ_URL", "RabbitMQ, as amqp://user:password@host:5672/%2f; auth sends no mails without it";
         rabbitmq_url_file = "RABBITMQ_URL_FILE", "File with RABBITMQ_URL in it";
     }
 }

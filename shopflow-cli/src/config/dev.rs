@@ -8,8 +8,9 @@ use core_notify::{FaultRule, Links};
 use shopflow_http::Edge;
 
 use super::args::{EdgeArgs, LinkArgs, LogArgs, OrderLimitArgs, PolicyArgs};
+use super::auth::PolicyConfig;
 use super::problems::Problems;
-use super::services::{LogConfig, LogFormat, PolicyConfig};
+use super::services::{LogConfig, LogFormat};
 
 /// As typed.
 #[derive(Debug, Args)]

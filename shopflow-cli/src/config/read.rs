@@ -66,6 +66,10 @@ where
     }
 }
 
+/// How a secret is read: whether it has to be there.
+pub(crate) type ReadSecret =
+    fn(&mut Problems, &'static str, Option<&String>, Option<&String>) -> Option<Secret>;
+
 /// A secret, from its variable or its file; `None` without a problem when there is neither.
 pub(crate) fn secret(
     problems: &mut Problems,

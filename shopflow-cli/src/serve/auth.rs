@@ -1,19 +1,17 @@
 //! The auth service.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use core_auth::{
     Accounts, Auth, AuthSettings, Keys, Mailbox, PasswordCrypto, PurgedUsers, Revocations,
     ScryptParams, SessionStore, UserRetention, UserStore,
 };
-use core_kernel::{Limit, SystemClock, chain};
+use core_kernel::{Limit, SystemClock};
 use shopflow_amqp::AmqpPublisher;
 use shopflow_hashing::BlockingHasher;
 use shopflow_http::{AuthApi, Readiness};
 use shopflow_postgres::{PgOneTimeStore, PgOutbox, PgSessionStore, PgUserStore, Schema};
-use tokio::sync::watch;
 
 use super::database::Database;
 use super::limits::Limits;
@@ -25,10 +23,6 @@ use crate::lifecycle::Lifecycle;
 
 /// Memory that hashes may take together.
 const HASH_MEMORY: u64 = 256 * 1024 * 1024;
-
-/// How often expired one-time tokens are looked for, and how many are forgotten at once.
-const PRUNING: Duration = Duration::from_secs(600);
-const PRUNED_AT_ONCE: u32 = 1000;
 
 struct Needs(Database);
 
@@ -68,7 +62,7 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     );
     match config.rabbitmq_url {
         Some(url) => publish(&mut lifecycle, &database, url.expose(), relay),
-        None => tracing::warn!("RABBITMQ_URL is not set: mails with one-time tokens wait"),
+        None => warn_without_broker(config.policy),
     }
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
     let data = Arc::new(UserRetention(users.clone()));
@@ -77,6 +71,13 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let purged = PurgedUsers(users.clone());
     let api = limited(&mut lifecycle, auth, users, config.policy, &limits).with_purged(purged);
     serve((lifecycle, signals), listener, api, ops, &config.http).await
+}
+
+fn warn_without_broker(policy: PolicyConfig) {
+    tracing::warn!("RABBITMQ_URL is not set: mails with one-time tokens do not go out");
+    if policy.require_verified_email {
+        tracing::warn!("REQUIRE_VERIFIED_EMAIL is set: nobody new can log in");
+    }
 }
 
 /// Carries the requests for mails to the broker. It is no part of readiness: without it everything
@@ -126,24 +127,8 @@ pub(crate) fn auth(
     let revoked = Arc::new(Revocations::default());
     revocations::feed(lifecycle, sessions.clone(), revoked.clone(), news);
     let auth = Auth::new(accounts, sessions, mailbox, keys, revoked, settings);
-    let stopping = lifecycle.stopping();
-    lifecycle.spawn("pruning", prune(auth.clone(), stopping));
+    prune::tokens(lifecycle, auth.clone());
     auth
-}
-
-/// Forgets one-time tokens that expired long ago, a few at a time.
-async fn prune(auth: Auth, mut stopping: watch::Receiver<bool>) {
-    loop {
-        match auth.prune_one_time_tokens(PRUNED_AT_ONCE).await {
-            Ok(forgotten) if forgotten >= PRUNED_AT_ONCE.into() => continue,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(error = chain(&error), "one-time tokens not pruned"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(PRUNING) => {}
-            _ = stopping.wait_for(|stop| *stop) => return,
-        }
-    }
 }
 
 /// The service with its limits: so many requests of one address in a minute, if any.

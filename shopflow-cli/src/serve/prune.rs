@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use core_auth::Auth;
 use core_kernel::{BoxError, Clock, KEEP_PUBLISHED, Outbox, chain};
 use core_orders::Orders;
 use shopflow_amqp::Backoff;
@@ -27,6 +28,15 @@ pub(crate) fn keys(lifecycle: &mut Lifecycle, orders: Orders) {
         async move { Ok(orders.forget_keys(BATCH).await?) }
     };
     lifecycle.spawn("pruning of keys", prune(batch, lifecycle.stopping()));
+}
+
+/// Forgets one-time tokens that expired long ago.
+pub(crate) fn tokens(lifecycle: &mut Lifecycle, auth: Auth) {
+    let batch = move || {
+        let auth = auth.clone();
+        async move { Ok(auth.prune_one_time_tokens(BATCH).await?) }
+    };
+    lifecycle.spawn("pruning of tokens", prune(batch, lifecycle.stopping()));
 }
 
 /// Removes events that were published long ago.
