@@ -30,7 +30,11 @@ struct Shared {
     answered: AtomicU64,
     paused: AtomicBool,
     busy: AtomicUsize,
+    /// Between two orders of one customer, in microseconds.
+    pause: AtomicU64,
     recoveries: Mutex<Vec<Duration>>,
+    /// The longest that a customer had to wait for an order, in microseconds.
+    longest_wait: AtomicU64,
     /// An answer that no customer should get.
     wrong: Mutex<Option<String>>,
 }
@@ -66,7 +70,6 @@ impl Load {
         let shared = Arc::new(Shared::default());
         shared.paused.store(true, Ordering::SeqCst);
         let mut workers = JoinSet::new();
-        let pause = Duration::from_secs(1) * u32::try_from(WORKERS).unwrap() / rate;
         for (number, person) in people.into_iter().enumerate() {
             let worker = Worker {
                 number,
@@ -75,12 +78,25 @@ impl Load {
                 admin: admin.clone(),
                 shared: shared.clone(),
             };
-            workers.spawn(worker.run(pause));
+            workers.spawn(worker.run());
         }
-        Self {
+        let load = Self {
             shared,
             _workers: workers,
-        }
+        };
+        load.goes_at(rate);
+        load
+    }
+
+    /// So many orders a second from now on, if they are answered so fast.
+    pub(crate) fn goes_at(&self, rate: u32) {
+        let pause = 1_000_000 * WORKERS as u64 / u64::from(rate);
+        self.shared.pause.store(pause, Ordering::SeqCst);
+    }
+
+    /// The longest that anybody had to wait for an order since the last time this was asked.
+    pub(crate) fn longest_wait(&self) -> Duration {
+        Duration::from_micros(self.shared.longest_wait.swap(0, Ordering::SeqCst))
     }
 
     pub(crate) fn resume(&self) {
@@ -188,10 +204,11 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self, pause: Duration) {
+    async fn run(self) {
         let mut count = 0;
         loop {
-            tokio::time::sleep(pause).await;
+            let pause = self.shared.pause.load(Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_micros(pause)).await;
             // Counted as busy before the look, so that a pause waits for whoever saw none.
             self.shared.busy.fetch_add(1, Ordering::SeqCst);
             if !self.shared.paused.load(Ordering::SeqCst) {
@@ -246,11 +263,13 @@ impl Worker {
     }
 
     async fn place(&self, key: &str) -> String {
-        let body = new_order();
+        let (body, begun) = (new_order(), Instant::now());
         let (status, order) = self
             .insist(Method::POST, "/orders", &self.person, key, body)
             .await;
         self.expect(status == 201, status, &order);
+        let waited = u64::try_from(begun.elapsed().as_micros()).unwrap();
+        self.shared.longest_wait.fetch_max(waited, Ordering::SeqCst);
         let id = order["id"].as_str().unwrap_or_default().to_owned();
         let mut known = self.shared.known.lock().unwrap();
         known.placed.insert(id.clone(), key.to_owned());

@@ -2,13 +2,14 @@
 //! nothing is sent twice but what fell between a provider's answer and our record of it.
 //!
 //! Each run prints its seed. `scripts/faults --seed N` runs the same schedule again, and
-//! `scripts/faults --long` a thousand faults over fifty thousand orders.
+//! `scripts/faults --long` a thousand faults over fifty thousand orders, and a backlog of ten thousand.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot go on says where it stopped"
 )]
 
+mod backlog;
 mod check;
 mod disk;
 mod fault;
@@ -34,6 +35,8 @@ struct Plan {
     orders: usize,
     /// Orders a second.
     rate: u32,
+    /// Orders placed while the broker is away.
+    backlog: u64,
 }
 
 impl Plan {
@@ -46,6 +49,7 @@ impl Plan {
             seed: number("SHOPFLOW_FAULTS_SEED").unwrap_or_else(|| Rng::new().u64(1..1_000_000)),
             rounds: usize::try_from(rounds).unwrap(),
             orders: usize::try_from(number("SHOPFLOW_FAULTS_ORDERS").unwrap_or(0)).unwrap(),
+            backlog: number("SHOPFLOW_FAULTS_BACKLOG").unwrap_or(300),
             rate: u32::try_from(number("SHOPFLOW_FAULTS_RATE").unwrap_or(20)).unwrap(),
         }
     }

@@ -1,7 +1,7 @@
 //! Servers from the packages of this machine, run in a folder of their own.
 
 use super::watchdog::Watchdog;
-use crate::{env, process::send_signal};
+use crate::{env, process::send_signal, wait::PAUSE};
 use anyhow::{Context, Result, ensure};
 use std::{
     fs::{self, File},
@@ -133,6 +133,26 @@ impl Native {
         let _ = self.tell_watchdog();
     }
 
+    /// Kills the process started last with all its children (SIGKILL), and waits until they are gone:
+    /// they may have groups of their own, and who lives on would keep the server from coming back.
+    pub(crate) fn kill_last(&mut self) {
+        if let Some(mut running) = self.processes.pop() {
+            let parent = running.child.id();
+            // Stopped, it has no more children while they are counted.
+            send_signal("STOP", &parent.to_string());
+            let children = children(parent);
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+            for child in &children {
+                send_signal("KILL", &child.to_string());
+            }
+            while children.iter().any(|child| is_running(*child)) {
+                std::thread::sleep(PAUSE);
+            }
+        }
+        let _ = self.tell_watchdog();
+    }
+
     fn tell_watchdog(&self) -> Result<()> {
         let lines = self
             .processes
@@ -165,6 +185,20 @@ fn end(mut running: Running) {
         send_signal(running.signal, &format!("-{}", running.child.id()));
     }
     let _ = running.child.wait();
+}
+
+/// The processes that this one has started.
+fn children(parent: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let list = list.unwrap_or_default();
+    list.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// Whether a process has not ended yet. (One that nobody has collected has.)
+fn is_running(pid: u32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok()
 }
 
 /// Looks for a program in `folders`, then in `PATH`.

@@ -93,10 +93,9 @@ impl NativePostgres {
         .await
     }
 
-    /// Ends all its processes at once, without a checkpoint, as after a crash. SIGQUIT does that; a
-    /// SIGKILL would leave its children behind.
+    /// Kills all its processes (SIGKILL): nothing is written any more, nobody says goodbye.
     pub(super) fn kill(&mut self) {
-        self.native.end_last();
+        self.native.kill_last();
     }
 
     pub(super) fn url(&self) -> String {
