@@ -469,7 +469,8 @@ impl Auth {
             return Ok(());
         };
         let at = self.accounts.clock.now();
-        self.sessions.end(session, "logged out", at).await?;
+        let ended = self.sessions.end(session, "logged out", at, &[]);
+        ended.await?;
         self.revocations.session_ended(session, at);
         tracing::info!(session_id = %session, "session ended");
         Ok(())

@@ -40,8 +40,9 @@ pub struct AuditEntry {
     /// Whose account.
     pub user_id: UserId,
     /// What was done: `created`, `profile_changed`, `role_changed`, `deactivated`, `activated`,
-    /// `password_changed`, `sessions_ended`, `login_slowed`, `password_reset_requested`,
-    /// `password_reset`, `email_verification_requested`, `email_verified`, `purged`.
+    /// `password_changed`, `session_ended` (which one is in `from`), `sessions_ended`, `login_slowed`,
+    /// `password_reset_requested`, `password_reset`, `email_verification_requested`, `email_verified`,
+    /// `purged`.
     pub action: String,
     /// What it was before, if a word tells.
     pub from: Option<String>,

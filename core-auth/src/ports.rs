@@ -133,8 +133,15 @@ pub trait SessionStore: Send + Sync {
     /// several calls with one token at once, exactly one is the first.
     async fn rotate(&self, rotation: &Rotation) -> Result<RotationOutcome, StoreError>;
 
-    /// Ends a session; one that had ended stays as it was.
-    async fn end(&self, id: SessionId, reason: &str, at: Timestamp) -> Result<(), StoreError>;
+    /// Ends a session and adds the audit entries, in one transaction; whether it ended by this call.
+    /// One that had ended stays as it was, and nothing is added.
+    async fn end(
+        &self,
+        id: SessionId,
+        reason: &str,
+        at: Timestamp,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError>;
 
     /// Ends all sessions of a user and the access tokens issued up to `at`, and adds the audit
     /// entries, in one transaction.

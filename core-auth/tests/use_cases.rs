@@ -298,7 +298,7 @@ async fn a_logout_counts_at_once_and_before_any_poll() {
         .sessions
         .expect_end()
         .times(1)
-        .returning(|_, _, _| Ok(()));
+        .returning(|_, _, _, _| Ok(true));
     let revocations = mocks.revocations.clone();
     let auth = mocks.auth();
     let token = token(core_kernel::SessionId::generate(), UserId::generate());

@@ -4,6 +4,7 @@ mod base;
 mod explain;
 mod notifications;
 mod orders;
+mod sessions;
 mod users;
 
 use serde_json::Value;

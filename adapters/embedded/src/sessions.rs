@@ -130,19 +130,18 @@ impl SqliteSessionStore {
     }
 }
 
+/// Whether it had not ended before.
 async fn end(
     connection: &mut SqliteConnection,
     id: SessionId,
     reason: &str,
     at: Timestamp,
-) -> sqlx::Result<()> {
-    sqlx::query(END)
+) -> sqlx::Result<bool> {
+    let end = sqlx::query(END)
         .bind(id.0)
         .bind(Micros(at))
-        .bind(reason.to_owned())
-        .execute(connection)
-        .await
-        .map(drop)
+        .bind(reason.to_owned());
+    Ok(end.execute(connection).await?.rows_affected() == 1)
 }
 
 /// What a token that is known leads to, written but not committed.
@@ -207,12 +206,21 @@ impl SessionStore for SqliteSessionStore {
         })
     }
 
-    async fn end(&self, id: SessionId, reason: &str, at: Timestamp) -> Result<(), StoreError> {
+    async fn end(
+        &self,
+        id: SessionId,
+        reason: &str,
+        at: Timestamp,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError> {
         let mut transaction = self.0.write().await.map_err(auth_error)?;
-        end(&mut transaction, id, reason, at)
-            .await
-            .map_err(auth_error)?;
-        transaction.commit().await.map_err(auth_error)
+        let ended = end(&mut transaction, id, reason, at).await;
+        let ended = ended.map_err(auth_error)?;
+        if ended {
+            log(&mut transaction, audit).await.map_err(auth_error)?;
+        }
+        transaction.commit().await.map_err(auth_error)?;
+        Ok(ended)
     }
 
     async fn end_all(

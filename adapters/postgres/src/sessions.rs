@@ -8,8 +8,9 @@ use core_auth::{
 use core_kernel::{SessionId, UserId};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use sqlx::postgres::PgPool;
-use sqlx::{FromRow, PgConnection};
+use sqlx::postgres::{PgArguments, PgPool};
+use sqlx::query::Query;
+use sqlx::{FromRow, PgConnection, Postgres};
 use uuid::Uuid;
 
 use crate::auth::{UserRow, bind_audit};
@@ -55,7 +56,13 @@ const USE_TOKEN: &str = "
 const END: &str = "
     WITH ended AS (
         UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL
-        RETURNING id
+        RETURNING user_id
+    ), logged AS (
+        INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role,
+                                request_id, trace_id, at)
+        SELECT ended.user_id, entry.*, $2
+        FROM ended, unnest($4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                           $10::text[]) AS entry
     )
     SELECT pg_notify('shopflow_revocations', '') FROM ended";
 
@@ -148,6 +155,17 @@ async fn use_token(connection: &mut PgConnection, rotation: &Rotation) -> sqlx::
         .map(drop)
 }
 
+/// Ends a session; a row comes back if it had not ended before.
+fn end<'q>(
+    id: SessionId,
+    reason: &'q str,
+    at: Timestamp,
+    audit: &[AuditEntry],
+) -> Query<'q, Postgres, PgArguments> {
+    let end = sqlx::query(END).bind(id.0).bind(at.to_sqlx()).bind(reason);
+    bind_audit(end, audit)
+}
+
 #[async_trait]
 impl SessionStore for PgSessionStore {
     async fn start(&self, session: &NewSession) -> Result<(), StoreError> {
@@ -196,10 +214,8 @@ impl SessionStore for PgSessionStore {
                 RotationOutcome::Rotated(Box::new(user))
             }
             Err(refusal) => {
-                sqlx::query(END)
-                    .bind(rotation.session_id.0)
-                    .bind(rotation.at.to_sqlx())
-                    .bind("refresh token reused")
+                let reason = "refresh token reused";
+                end(rotation.session_id, reason, rotation.at, &[])
                     .execute(&mut *transaction)
                     .await
                     .map_err(auth_error)?;
@@ -210,15 +226,15 @@ impl SessionStore for PgSessionStore {
         Ok(outcome)
     }
 
-    async fn end(&self, id: SessionId, reason: &str, at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(END)
-            .bind(id.0)
-            .bind(at.to_sqlx())
-            .bind(reason)
-            .execute(&self.pool)
-            .await
-            .map(drop)
-            .map_err(auth_error)
+    async fn end(
+        &self,
+        id: SessionId,
+        reason: &str,
+        at: Timestamp,
+        audit: &[AuditEntry],
+    ) -> Result<bool, StoreError> {
+        let ended = end(id, reason, at, audit).fetch_optional(&self.pool);
+        Ok(ended.await.map_err(auth_error)?.is_some())
     }
 
     async fn end_all(

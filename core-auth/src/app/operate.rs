@@ -206,6 +206,9 @@ pub struct SessionSummary {
     pub end_reason: Option<String>,
 }
 
+/// Why sessions ended, for the record.
+const BY_OPERATOR: &str = "ended by an operator";
+
 /// Anybody's sessions, for who may see them.
 #[derive(Clone)]
 pub struct Sessions {
@@ -228,6 +231,33 @@ impl Sessions {
         self.store.list(user, limit).await
     }
 
+    /// Ends one session of a user, and with it its tokens; whether it had not ended before.
+    ///
+    /// # Errors
+    /// `NotFound` when the user has no such session, or what failed.
+    pub async fn end(
+        &self,
+        user: UserId,
+        session: SessionId,
+        by: &Doing<'_>,
+    ) -> Result<bool, OperateError> {
+        let state = self.store.access(session).await?;
+        if state.is_none_or(|state| state.user.id != user) {
+            return Err(OperateError::NotFound);
+        }
+        let now = Doing {
+            at: self.clock.now(),
+            ..by.clone()
+        };
+        let entry = AuditEntry {
+            from: Some(session.to_string()),
+            ..now.entry(user, "session_ended")
+        };
+        let audit = [entry];
+        let ended = self.store.end(session, BY_OPERATOR, now.at, &audit);
+        Ok(ended.await?)
+    }
+
     /// Ends all sessions of a user, and the access tokens issued so far.
     ///
     /// # Errors
@@ -239,7 +269,7 @@ impl Sessions {
         };
         let entry = now.entry(user, "sessions_ended");
         self.store
-            .end_all(user, "ended by an operator", now.at, &[entry])
+            .end_all(user, BY_OPERATOR, now.at, &[entry])
             .await
     }
 }

@@ -51,6 +51,7 @@ macro_rules! auth_store_contract {
             an_unknown_refresh_token_ends_nothing,
             of_twenty_racing_refreshes_one_is_first,
             an_ended_session_gives_no_pair_and_stays_ended,
+            one_session_ends_and_is_audited_once,
             all_sessions_of_a_user_end_and_no_other,
             what_was_revoked_of_late_is_told,
             an_account_is_found_with_its_hash,
@@ -137,7 +138,10 @@ pub async fn sessions_are_listed_newest_first_with_what_became_of_them(fixture: 
     let rotation = rotation(&second, &second.refresh, 60, 0);
     rotate(&fixture, &rotation).await.expect("a pair");
     let ended = first.at + SignedDuration::from_secs(20);
-    let end = fixture.sessions.end(first.id, "logged out", ended).await;
+    let end = fixture
+        .sessions
+        .end(first.id, "logged out", ended, &[])
+        .await;
     end.expect("an end");
 
     let user = account.user.id;
@@ -348,13 +352,41 @@ pub async fn of_twenty_racing_refreshes_one_is_first(fixture: Fixture) {
 /// What was logged out is not refreshed, and its end is told once.
 pub async fn an_ended_session_gives_no_pair_and_stays_ended(fixture: Fixture) {
     let (_, session) = begun(&fixture).await;
-    for _ in 0..2 {
-        let ended = fixture.sessions.end(session.id, "logged out", session.at);
-        ended.await.expect("an answer");
+    for first in [true, false] {
+        let ended = fixture
+            .sessions
+            .end(session.id, "logged out", session.at, &[]);
+        assert_eq!(ended.await.expect("an answer"), first);
         assert!(has_ended(&fixture, &session).await);
     }
     let again = rotation(&session, &session.refresh, 1, 0);
     assert_eq!(rotate(&fixture, &again).await, Err(Refusal::Ended));
+}
+
+/// The user's others go on, and an end that changed nothing is not told. One that nobody has is none.
+pub async fn one_session_ends_and_is_audited_once(fixture: Fixture) {
+    let (account, first) = begun(&fixture).await;
+    let second = session(&account.user);
+    fixture.sessions.start(&second).await.expect("a start");
+    let context = RequestContext::generate();
+    let doing = Doing::by(&account.user.caller(), first.at, &context);
+    let entry = doing.entry(account.user.id, "session_ended");
+    let audit = [entry.clone()];
+    for (id, ends) in [
+        (first.id, true),
+        (first.id, false),
+        (SessionId::generate(), false),
+    ] {
+        let ended = fixture.sessions.end(id, "by an operator", first.at, &audit);
+        assert_eq!(ended.await.expect("an answer"), ends);
+    }
+    assert!(has_ended(&fixture, &first).await && !has_ended(&fixture, &second).await);
+    let told = fixture
+        .users
+        .audit(account.user.id, PageRequest::default())
+        .await
+        .expect("an answer");
+    assert_eq!(told.items, [entry]);
 }
 
 /// A user's sessions end together; others go on.
@@ -400,7 +432,7 @@ pub async fn what_was_revoked_of_late_is_told(fixture: Fixture) {
     };
     assert_eq!(told(since).await, Revoked::default());
 
-    let ended = fixture.sessions.end(first.id, "logged out", at).await;
+    let ended = fixture.sessions.end(first.id, "logged out", at, &[]).await;
     ended.expect("an answer");
     let use_it = rotation(&second, &second.refresh, 2, 0);
     assert_eq!(rotate(&fixture, &use_it).await, Ok(()));

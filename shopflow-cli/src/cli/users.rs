@@ -123,8 +123,10 @@ pub(crate) enum SessionsCommand {
     /// List a user's logins, newest first
     #[command(after_help = "Example:\n  shopflow users sessions list ada@example.com")]
     List(SessionListArgs),
-    /// End all logins of a user, and every token they have
-    #[command(after_help = "Example:\n  shopflow users sessions end ada@example.com --yes")]
+    /// End all logins of a user, and every token they have; or one of them with its tokens
+    #[command(
+        after_help = "Examples:\n  shopflow users sessions end ada@example.com --yes\n  shopflow users sessions end ada@example.com --session 3f2b8c1d-5e6a-4b7c-8d9e-0a1b2c3d4e5f"
+    )]
     End(EndSessionsArgs),
 }
 
@@ -145,6 +147,9 @@ pub(crate) struct SessionListArgs {
 pub(crate) struct EndSessionsArgs {
     /// Id or email
     pub(crate) user: String,
+    /// Only this one, by its id
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
     #[command(flatten)]
     pub(crate) yes: YesArgs,
     #[command(flatten)]

@@ -94,7 +94,7 @@ async fn whatever_ends_sessions_or_tokens_is_told_without_a_poll() {
     let (_, one) = trial.begun().await;
     trial
         .sessions
-        .end(one.id, "logged out", one.at)
+        .end(one.id, "logged out", one.at, &[])
         .await
         .unwrap();
     trial.assert_told("a logout").await;
@@ -164,7 +164,7 @@ async fn logins_refreshes_and_other_changes_are_not_told() {
     // Notifications come in the order of the commits, so this one would be the second.
     trial
         .sessions
-        .end(one.id, "logged out", one.at)
+        .end(one.id, "logged out", one.at, &[])
         .await
         .unwrap();
     trial.assert_told("only the logout").await;
@@ -176,7 +176,7 @@ async fn what_is_seen_when_it_is_told_is_committed() {
     let (_, one) = trial.begun().await;
     trial
         .sessions
-        .end(one.id, "logged out", one.at)
+        .end(one.id, "logged out", one.at, &[])
         .await
         .unwrap();
     soon(trial.told.recv()).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use core_auth::{SessionSummary, Sessions, User};
+use core_auth::{OperateError, SessionSummary, Sessions, User};
 use core_kernel::{RequestContext, SystemClock, wire_time};
 use serde_json::{Value, json};
 
@@ -51,8 +51,22 @@ fn shown(session: &SessionSummary) -> Value {
 pub(super) async fn end(args: &EndSessionsArgs) -> Result<(), Failure> {
     let (user, sessions) = of(&args.user, &args.place).await?;
     let email = user.email.as_str();
-    confirm(&format!("End all sessions of {email}?"), args.yes.yes)?;
     let context = RequestContext::generate();
+    if let Some(id) = &args.session {
+        confirm(&format!("End session {id} of {email}?"), args.yes.yes)?;
+        let unknown = || Failure::NotFound(format!("{email} has no session {id}"));
+        let session = id.parse().map_err(|_| unknown())?;
+        let ended = sessions.end(user.id, session, &doing(&context)).await;
+        let ended = ended.map_err(|error| match error {
+            OperateError::NotFound => unknown(),
+            error => broken(error),
+        })?;
+        return say(&match ended {
+            true => format!("session {id} of {email} has ended"),
+            false => format!("session {id} of {email} had ended before"),
+        });
+    }
+    confirm(&format!("End all sessions of {email}?"), args.yes.yes)?;
     let ended = sessions.end_all(user.id, &doing(&context)).await;
     ended.map_err(broken)?;
     say(&format!("{email} has no session"))
