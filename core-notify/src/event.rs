@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::resend::{RESEND_REQUESTED, Resend};
+
 /// An event larger than this is not read at all; ours have well under a kilobyte.
 pub const MAX_EVENT_BYTES: usize = 64 * 1024;
 
@@ -41,19 +43,34 @@ impl EventKind {
             Self::EmailVerificationRequested => "email_verification",
         }
     }
+
+    /// The event whose notifications have this type key.
+    #[must_use]
+    pub fn with_type_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.type_key() == key)
+    }
+
+    /// Whether it is about an order. The others are about accounts: their mails carry a one-time
+    /// token, and no text goes out.
+    #[must_use]
+    pub fn is_about_order(self) -> bool {
+        matches!(self, Self::OrderCreated | Self::OrderShipped)
+    }
 }
 
 /// What an event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// An order.
     Order(OrderId),
     /// An account, to whose address a one-time token is to be mailed: the token's id.
     Account(TokenId),
+    /// A notification of an order that is wanted once more.
+    Notification(Resend),
 }
 
 /// An event that was understood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Its id: one notification a channel for each.
     pub id: EventId,
@@ -148,9 +165,10 @@ impl Event {
     /// The order that it is about, if it is about one.
     #[must_use]
     pub fn order_id(&self) -> Option<OrderId> {
-        match self.subject {
-            Subject::Order(id) => Some(id),
+        match &self.subject {
+            Subject::Order(id) => Some(*id),
             Subject::Account(_) => None,
+            Subject::Notification(resend) => resend.order_id,
         }
     }
 
@@ -186,6 +204,15 @@ impl Event {
                 EventKind::EmailVerificationRequested,
                 TokenRequested::read(payload)?,
             ),
+            RESEND_REQUESTED => {
+                let resend: Resend = serde_json::from_str(payload)?;
+                let kind = EventKind::with_type_key(&resend.type_key);
+                // A mail with a token has its mask in store, and would go out with that.
+                let kind = kind.filter(|kind| kind.is_about_order());
+                let kind = kind.ok_or_else(|| Poison::UnknownType(short(&resend.type_key)))?;
+                let user_id = resend.user_id;
+                (kind, (Subject::Notification(resend), user_id))
+            }
             other => return Err(Poison::UnknownType(short(other))),
         };
         Ok(Self {

@@ -16,6 +16,7 @@ mod notification;
 mod outcome;
 mod ports;
 mod queue;
+mod resend;
 mod retention;
 mod retry;
 mod template;
@@ -24,7 +25,7 @@ pub mod testing;
 
 pub use app::{
     AttemptsError, DeadLetterDesk, Fate, FindError, LetterGroup, Notifications, Notifier, Redrive,
-    Step,
+    ResendError, Resends, Step,
 };
 pub use breaker::Breaker;
 pub use dead_letter::DeadLetter;
@@ -39,7 +40,7 @@ pub use inbox::{
 };
 pub use lane::{Ambiguous, Lane, Lanes};
 pub use message::{Address, Contact, LineItem, OrderDetails};
-pub use notification::{Channel, Content, Draft, Notification, Status, Summary};
+pub use notification::{Channel, Content, Draft, Notification, Resent, Status, Summary};
 pub use outcome::{Delivery, EventHandler, Outcome};
 pub use ports::{
     Attempt, AttemptOutcome, Claim, ContactReader, EmailSender, Job, Mail, NotificationFilter,
@@ -52,6 +53,7 @@ pub use ports::{
     MockTokenReader,
 };
 pub use queue::{ORDER_EVENTS, USER_EVENTS, WORK_QUEUES, WorkQueue};
+pub use resend::Resend;
 #[cfg(feature = "testing")]
 pub use retention::MockPurgedUsers;
 pub use retention::{

@@ -1,6 +1,6 @@
 //! Notifications (PRD §3.3).
 
-use core_kernel::{EventId, NotificationId, OrderId, UserId};
+use core_kernel::{EventId, NotificationId, OrderId, Text, UserId};
 use jiff::Timestamp;
 
 macro_rules! words {
@@ -82,6 +82,17 @@ impl std::fmt::Debug for Content {
     }
 }
 
+/// That a notification is another one, sent once more because somebody wanted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resent {
+    /// The one that was sent before. It may be in the archive by now.
+    pub of: NotificationId,
+    /// Who wanted it, `cli:ada`.
+    pub by: String,
+    /// Why, in their words.
+    pub reason: Option<Text<200>>,
+}
+
 /// A notification that is about to be written down.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Draft {
@@ -103,6 +114,8 @@ pub struct Draft {
     pub content: Content,
     /// When it was made.
     pub created_at: Timestamp,
+    /// Which one it is once more; `None` for all that events cause by themselves.
+    pub resent: Option<Resent>,
 }
 
 impl std::fmt::Debug for Draft {
@@ -153,8 +166,12 @@ pub struct Notification {
     pub summary: Summary,
     /// HTML of a mail, or the text.
     pub body: String,
+    /// Plain text of a mail; `None` for a text.
+    pub plain: Option<String>,
     /// The provider's id for it.
     pub provider_ref: Option<String>,
     /// Why it failed, or why the last attempt did.
     pub error_message: Option<String>,
+    /// Which one it is once more, if it is.
+    pub resent: Option<Resent>,
 }

@@ -1,5 +1,7 @@
 //! The queues that this service works off, on whichever bus.
 
+use crate::event::EventKind;
+
 /// A work queue with what belongs to it (PRD §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkQueue {
@@ -56,6 +58,17 @@ impl WorkQueue {
     pub fn named(name: &str) -> Option<Self> {
         let name = name.strip_suffix(".dlq").unwrap_or(name);
         WORK_QUEUES.into_iter().find(|queue| queue.name == name)
+    }
+
+    /// The queue that takes these events.
+    #[must_use]
+    pub fn of(kind: EventKind) -> Self {
+        let [created, shipped, user] = WORK_QUEUES;
+        match kind {
+            EventKind::OrderCreated => created,
+            EventKind::OrderShipped => shipped,
+            EventKind::PasswordResetRequested | EventKind::EmailVerificationRequested => user,
+        }
     }
 
     /// Where its dead letters are kept.

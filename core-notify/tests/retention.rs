@@ -74,6 +74,9 @@ impl NotificationRetirement for Store {
             sent_at: Some(at),
             created_at: at,
             updated_at: at,
+            resend_of: None,
+            resent_by: None,
+            resend_reason: None,
         }])
     }
 

@@ -22,7 +22,9 @@ pub(crate) use dlq::{
     DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqGroupArgs, DlqImportArgs, DlqListArgs,
     DlqPurgeArgs, DlqReplayArgs, DlqShowArgs, FilterArgs, LettersArgs, MoveArgs,
 };
-pub(crate) use notifications::{NotificationCommand, NotificationListArgs, NotificationShowArgs};
+pub(crate) use notifications::{
+    NotificationCommand, NotificationListArgs, NotificationResendArgs, NotificationShowArgs,
+};
 pub(crate) use orders::{ExplainArgs, OrderArgs, OrderCommand, OrderListArgs, TransitionArgs};
 pub(crate) use outbox::{OutboxCommand, OutboxFlushArgs, OutboxListArgs};
 pub(crate) use users::{
@@ -47,6 +49,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Serve(Service),
     /// Run all three services on embedded storage, with an inbox in place of the providers
+    #[command(
+        after_help = "Examples:\n  shopflow dev\n  shopflow dev --data-dir /tmp/shop --seed 100 --reset"
+    )]
     Dev(Box<DevArgs>),
     /// Bring a service's database up to date and exit
     Migrate(MigrateArgs),
@@ -59,7 +64,7 @@ pub(crate) enum Command {
     /// Look after orders
     #[command(subcommand)]
     Orders(OrderCommand),
-    /// Look at mails and texts
+    /// Look at mails and texts, and send them once more
     #[command(subcommand)]
     Notifications(NotificationCommand),
     /// Look at the settings of a service
@@ -90,10 +95,19 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Service {
     /// Accounts and tokens (port 3001)
+    #[command(
+        after_help = "Example:\n  DATABASE_URL=postgres://shopflow@localhost/auth JWT_SECRET_FILE=/run/secrets/jwt RABBITMQ_URL=amqp://localhost/%2f shopflow serve auth"
+    )]
     Auth(Box<AuthArgs>),
     /// Orders (port 3002)
+    #[command(
+        after_help = "Example:\n  DATABASE_URL=postgres://shopflow@localhost/orders RABBITMQ_URL=amqp://localhost/%2f AUTH_SERVICE_URL=http://auth:3001 AUTH_SERVICE_TOKEN_FILE=/run/secrets/auth-service-token shopflow serve orders"
+    )]
     Orders(Box<OrdersArgs>),
     /// Mails and texts (port 3003)
+    #[command(
+        after_help = "Example:\n  shopflow serve notify --port 3003 --log-format text\n\nWhat it still needs is told, all at once, by: shopflow config check notify"
+    )]
     Notify(Box<NotifyArgs>),
 }
 
@@ -168,6 +182,9 @@ pub(crate) enum RetentionCommand {
     )]
     Run(Box<RetentionRunArgs>),
     /// List the runs there were, newest first
+    #[command(
+        after_help = "Example:\n  DATABASE_URL=postgres://shopflow@localhost/notify shopflow retention list --limit 5"
+    )]
     List(RetentionListArgs),
 }
 

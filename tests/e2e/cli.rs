@@ -4,6 +4,7 @@ mod base;
 mod explain;
 mod notifications;
 mod orders;
+mod resend;
 mod sessions;
 mod users;
 

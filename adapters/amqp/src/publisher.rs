@@ -34,6 +34,13 @@ static USERS: Source = Source {
     app_id: "auth-service",
 };
 
+/// By the default exchange, whose routing keys are names of queues.
+static NOTIFICATIONS: Source = Source {
+    connection: "shopflow notifications: resends",
+    exchange: "",
+    app_id: "notification-service",
+};
+
 impl std::fmt::Debug for AmqpPublisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AmqpPublisher")
@@ -51,6 +58,13 @@ impl AmqpPublisher {
     #[must_use]
     pub fn users(url: String) -> Self {
         Self::of(&USERS, url)
+    }
+
+    /// A publisher straight into work queues on the broker at `url`, not yet connected: its routing
+    /// keys are their names, and no other queue gets the event.
+    #[must_use]
+    pub fn notifications(url: String) -> Self {
+        Self::of(&NOTIFICATIONS, url)
     }
 
     fn of(source: &'static Source, url: String) -> Self {

@@ -31,6 +31,10 @@ impl Bus for RabbitBus {
         Arc::new(AmqpPublisher::orders(self.0.url().into()))
     }
 
+    fn queues(&self) -> Arc<dyn EventPublisher> {
+        Arc::new(AmqpPublisher::notifications(self.0.url().into()))
+    }
+
     async fn consume(&self, handler: Arc<dyn EventHandler>) -> Box<dyn Consuming> {
         let proxy = Proxy::for_url(self.0.url());
         let url = proxy.proxied_url(self.0.url());

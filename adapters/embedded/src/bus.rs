@@ -118,9 +118,10 @@ impl SqliteBus {
     }
 }
 
-fn queue_of(routing_key: &str) -> Option<WorkQueue> {
+/// By a routing key, or by its own name as on a broker's default exchange.
+fn queue_of(key: &str) -> Option<WorkQueue> {
     let mut queues = WORK_QUEUES.into_iter();
-    queues.find(|queue| queue.routing_keys.contains(&routing_key))
+    queues.find(|queue| queue.name == key || queue.routing_keys.contains(&key))
 }
 
 #[async_trait]

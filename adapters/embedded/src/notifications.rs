@@ -21,8 +21,9 @@ use row::{AttemptRow, JobRow, KnownRow, NotificationRow};
 
 const ENQUEUE: &str = "
     INSERT INTO notifications (id, event_id, user_id, order_id, channel, type, recipient, subject,
-                               body, body_text, created_at, attempts, lease_until, updated_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13)
+                               body, body_text, created_at, attempts, lease_until, updated_at,
+                               resend_of, resent_by, resend_reason)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12, ?13, ?14, ?15, ?16)
     ON CONFLICT (event_id, channel) DO UPDATE
     SET status = 'queued', attempts = attempts + 1,
         unknown_outcomes = unknown_outcomes + (lease_until IS NOT NULL),
@@ -78,7 +79,7 @@ const ATTEMPTS: &str = "
 
 const FIND: &str = "
     SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at, created_at,
-           body, provider_ref, error_message
+           body, body_text, provider_ref, error_message, resend_of, resent_by, resend_reason
     FROM notifications WHERE id = ?1";
 
 /// A lease outlives every attempt (8 s at most), and little more: after a crash its message waits
@@ -98,6 +99,8 @@ async fn enqueue_one(
     draft: &Draft,
     now: Timestamp,
 ) -> sqlx::Result<Option<JobRow>> {
+    let resent = draft.resent.as_ref();
+    let reason = resent.and_then(|resent| resent.reason.as_ref());
     sqlx::query_as(ENQUEUE)
         .bind(draft.id.0)
         .bind(draft.event_id.0)
@@ -112,6 +115,9 @@ async fn enqueue_one(
         .bind(Micros(draft.created_at))
         .bind(Micros(now + LEASE))
         .bind(Micros(now))
+        .bind(resent.map(|resent| resent.of.0))
+        .bind(resent.map(|resent| resent.by.clone()))
+        .bind(reason.map(|reason| reason.as_str().to_owned()))
         .fetch_optional(connection)
         .await
 }

@@ -28,10 +28,12 @@ const ENQUEUE: &str = "
         WHERE event_id = ANY($2::uuid[]) AND lease_until < now()
     ), claimed AS (
         INSERT INTO notifications (id, event_id, user_id, order_id, channel, type, recipient,
-                                   subject, body, body_text, created_at, attempts, lease_until)
+                                   subject, body, body_text, created_at, resend_of, resent_by,
+                                   resend_reason, attempts, lease_until)
         SELECT draft.*, 1, now() + interval '15 seconds'
         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
-                    $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[]) AS draft
+                    $7::text[], $8::text[], $9::text[], $10::text[], $11::timestamptz[],
+                    $12::uuid[], $13::text[], $14::text[]) AS draft
         ON CONFLICT (event_id, channel) DO UPDATE
         SET status = 'queued', attempts = notifications.attempts + 1,
             unknown_outcomes = notifications.unknown_outcomes
@@ -123,7 +125,7 @@ const ATTEMPTS: &str = "
 
 const FIND: &str = "
     SELECT id, user_id, order_id, channel, type, recipient, subject, status, sent_at, created_at,
-           body, provider_ref, error_message
+           body, body_text, provider_ref, error_message, resend_of, resent_by, resend_reason
     FROM notifications WHERE id = $1";
 
 /// How long to wait before an outcome that could not be recorded is recorded again.
@@ -158,6 +160,13 @@ impl PgNotificationStore {
             .bind(column(drafts, |draft| draft.content.body.as_str()))
             .bind(column(drafts, |draft| draft.content.plain.as_deref()))
             .bind(column(drafts, |draft| draft.created_at.to_sqlx()))
+            .bind(column(drafts, |draft| Some(draft.resent.as_ref()?.of.0)))
+            .bind(column(drafts, |draft| {
+                Some(draft.resent.as_ref()?.by.as_str())
+            }))
+            .bind(column(drafts, |draft| {
+                Some(draft.resent.as_ref()?.reason.as_ref()?.as_str())
+            }))
             .fetch_all(&self.pool)
             .await
     }

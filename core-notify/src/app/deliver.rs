@@ -12,12 +12,14 @@ use crate::breaker::Breaker;
 use crate::event::{Event, Subject};
 use crate::lane::Lanes;
 use crate::message::Contact;
-use crate::notification::{Channel, Content, Draft};
+use crate::notification::{Channel, Content, Draft, Resent};
 use crate::outcome::{Delivery, EventHandler, Outcome};
 use crate::ports::{
     Claim, ContactReader, EmailSender, Job, NotificationStore, OrderReader, ReadError, SmsSender,
     StoreError, TokenReader,
 };
+use crate::resend::Resend;
+use crate::retention::PURGED;
 use crate::retry::delay_after;
 use crate::template::{Facts, Links, Templates};
 
@@ -78,9 +80,9 @@ impl Notifier {
             }
         }
         let contact = self.contacts.contact(event.user_id, context);
-        let drafts = match event.subject {
+        let drafts = match &event.subject {
             Subject::Order(id) => {
-                let (order, contact) = join(self.orders.order(id, context), contact).await;
+                let (order, contact) = join(self.orders.order(*id, context), contact).await;
                 let order = self.was_read(event, &self.lanes.orders, order, delivery.attempt)?;
                 let contact = self.was_read(event, &self.lanes.auth, contact, delivery.attempt)?;
                 self.compose(event, Facts::Order(&order), &contact)?
@@ -90,9 +92,45 @@ impl Notifier {
                     self.was_read(event, &self.lanes.auth, contact.await, delivery.attempt)?;
                 self.compose(event, Facts::Token(&self.links), &contact)?
             }
+            Subject::Notification(resend) => {
+                vec![self.copy(event, resend, delivery.attempt).await?]
+            }
         };
         let claims = self.store.enqueue(&drafts).await;
         claims.map_err(|error| from_store(&error, delivery.attempt))
+    }
+
+    /// What was sent once, in the same words and to the same recipient.
+    async fn copy(&self, event: &Event, resend: &Resend, attempt: u32) -> Result<Draft, Outcome> {
+        let found = self.store.find(resend.resend_of).await;
+        let first = found
+            .map_err(|error| from_store(&error, attempt))?
+            .filter(|first| first.summary.recipient != PURGED)
+            .ok_or_else(|| {
+                let reason = "what was to be sent again is not there any more";
+                dead("expired", reason.to_owned(), Vec::new())
+            })?;
+        let summary = first.summary;
+        Ok(Draft {
+            id: resend.notification_id,
+            event_id: event.id,
+            user_id: summary.user_id,
+            order_id: summary.order_id,
+            channel: summary.channel,
+            type_key: event.kind.type_key(),
+            recipient: summary.recipient,
+            content: Content {
+                subject: summary.subject,
+                body: first.body,
+                plain: first.plain,
+            },
+            created_at: self.clock.now(),
+            resent: Some(Resent {
+                of: summary.id,
+                by: resend.by.clone(),
+                reason: resend.reason.clone(),
+            }),
+        })
     }
 
     /// What a neighbour told. One that makes no sense for event after event is out of order, and is
@@ -140,6 +178,7 @@ impl Notifier {
             recipient: recipient.to_owned(),
             content,
             created_at: self.clock.now(),
+            resent: None,
         };
         let mail = Content {
             subject: Some(rendered.subject),
@@ -166,13 +205,13 @@ impl Notifier {
         jobs: &mut [Job],
         context: &RequestContext,
     ) -> Result<(), Outcome> {
-        let Subject::Account(id) = event.subject else {
+        let Subject::Account(id) = &event.subject else {
             return Ok(());
         };
         if jobs.is_empty() {
             return Ok(());
         }
-        let error = match self.tokens.token(id, context).await {
+        let error = match self.tokens.token(*id, context).await {
             Ok(token) => {
                 for job in jobs {
                     job.content = job.content.unmasked(token.expose_secret());

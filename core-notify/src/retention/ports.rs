@@ -34,6 +34,9 @@ pub struct Record {
     pub sent_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    pub resend_of: Option<NotificationId>,
+    pub resent_by: Option<String>,
+    pub resend_reason: Option<String>,
 }
 
 impl std::fmt::Debug for Record {

@@ -33,6 +33,9 @@ pub trait Bus: Send + Sync {
     /// Publishes as the order service does. Asked for anew after every crash.
     fn publisher(&self) -> Arc<dyn EventPublisher>;
 
+    /// Publishes straight into work queues: its routing keys are their names.
+    fn queues(&self) -> Arc<dyn EventPublisher>;
+
     /// Starts a consumer of all work queues that hands everything to `handler`, on the system's
     /// clock. There is one at a time. It works on a single thread, so that the order in which the
     /// handler is called is the order of the deliveries.
@@ -65,6 +68,7 @@ macro_rules! event_bus_contract {
         $crate::event_bus_contract!(@tests $fixture,
             an_event_arrives_whole,
             an_event_that_no_queue_takes_is_refused_and_the_others_arrive,
+            an_event_for_a_queue_by_its_name_arrives_whole_and_once,
             events_arrive_in_the_order_of_publishing,
             what_was_published_before_anybody_consumed_arrives_in_order,
             an_event_that_is_published_again_arrives_again,

@@ -4,11 +4,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use core_kernel::{Clock, EventId, NotificationId, PageRequest, SystemClock, UserId, UserScope};
+use core_kernel::{
+    Clock, EventId, NotificationId, PageRequest, SystemClock, Text, UserId, UserScope,
+};
 use futures_util::future::join_all;
 
 use super::draft;
-use crate::notification::{Channel, Notification, Status};
+use crate::notification::{Channel, Draft, Notification, Resent, Status};
 use crate::ports::{Attempt, AttemptOutcome, Claim, Job, NotificationFilter, NotificationStore};
 
 /// The store under test.
@@ -28,6 +30,7 @@ macro_rules! notification_store_contract {
             a_lost_answer_is_remembered,
             a_failed_one_is_only_claimed_when_asked_for,
             a_new_draft_revives_a_failed_one,
+            a_resent_one_is_another_and_knows_which_it_is_again,
             an_outcome_of_an_old_claim_changes_nothing,
             an_event_without_notifications_has_none_to_reclaim,
             all_attempts_are_told_oldest_first,
@@ -121,7 +124,11 @@ pub async fn a_draft_is_queued_claimed_and_found(store: Fixture) {
         assert_eq!(found.summary.status, Status::Queued);
         assert_eq!(found.summary.created_at, draft.created_at);
         assert_eq!(found.summary.order_id, draft.order_id);
-        assert_eq!(found.body, draft.content.body);
+        assert_eq!(
+            (found.body, found.plain),
+            (draft.content.body, draft.content.plain)
+        );
+        assert_eq!(found.resent, None);
         assert_eq!((found.provider_ref, found.error_message), (None, None));
     }
 }
@@ -228,6 +235,42 @@ pub async fn a_new_draft_revives_a_failed_one(store: Fixture) {
     fail(&store, &first, "no such number").await;
     let second = job(enqueue(&store, event, Channel::Sms).await);
     assert_eq!(second.id, first.id);
+}
+
+/// It goes out beside the one that was sent, which stays as it was.
+pub async fn a_resent_one_is_another_and_knows_which_it_is_again(store: Fixture) {
+    let user = UserId::generate();
+    let first = draft(EventId::generate(), user, Channel::Email);
+    let claims = store.enqueue(std::slice::from_ref(&first)).await;
+    send(&store, &job(claims.expect("an answer").remove(0))).await;
+    let before = found(&store, first.id).await;
+    for reason in [Some("she lost it"), None] {
+        let reason = reason.map(|reason| Text::parse(reason).expect("a reason"));
+        let resent = Resent {
+            of: first.id,
+            by: "cli:ada".into(),
+            reason,
+        };
+        let again = Draft {
+            id: NotificationId::generate(),
+            event_id: EventId::generate(),
+            resent: Some(resent.clone()),
+            ..first.clone()
+        };
+        // However often the event is delivered, it is one.
+        let claims = store.enqueue(std::slice::from_ref(&again)).await;
+        let first_claim = job(claims.expect("an answer").remove(0));
+        assert_eq!(first_claim.content, first.content);
+        let held = store.enqueue(std::slice::from_ref(&again)).await;
+        assert_eq!(held.expect("an answer"), [Claim::Held(Channel::Email)]);
+        send(&store, &first_claim).await;
+        let told = found(&store, again.id).await;
+        assert_eq!(
+            (told.resent, told.plain),
+            (Some(resent), again.content.plain)
+        );
+        assert_eq!(found(&store, first.id).await, before);
+    }
 }
 
 /// Who was slow does not undo what the next has done.

@@ -136,6 +136,7 @@ pub fn draft(event: EventId, user: UserId, channel: Channel) -> Draft {
             plain: mail.then(|| "plain".into()),
         },
         created_at: SystemClock.now(),
+        resent: None,
     }
 }
 

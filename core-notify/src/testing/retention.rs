@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use core_kernel::{ArchiveId, Clock, EventId, NotificationId, SystemClock, UserId};
+use core_kernel::{ArchiveId, Clock, EventId, NotificationId, SystemClock, Text, UserId};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{draft, mark_sent};
-use crate::notification::{Channel, Status};
+use crate::notification::{Channel, Resent, Status};
 use crate::ports::{Claim, Job, NotificationStore};
 use crate::retention::{Batch, Manifest, NotificationRetirement, PURGED, Record, Retired};
 
@@ -48,11 +48,21 @@ macro_rules! notification_retirement_contract {
     )+};
 }
 
+/// All of them are some other one once more, so that nothing of that is lost or left.
+fn resent() -> Resent {
+    Resent {
+        of: NotificationId::generate(),
+        by: "cli:ada".into(),
+        reason: Some(Text::trusted("she lost it".into())),
+    }
+}
+
 impl Fixture {
     /// A notification of `user` that is being sent, as old as said.
     async fn claimed(&self, user: UserId, created_at: Timestamp) -> Job {
         let mut draft = draft(EventId::generate(), user, Channel::Email);
         draft.created_at = created_at;
+        draft.resent = Some(resent());
         let claims = self.store.enqueue(&[draft]).await.expect("an answer");
         match claims.into_iter().next() {
             Some(Claim::Send(job)) => job,
@@ -168,6 +178,7 @@ pub async fn a_record_has_every_column(fixture: Fixture) {
     let draft = {
         let mut draft = draft(EventId::generate(), user, Channel::Email);
         draft.created_at = at;
+        draft.resent = Some(resent());
         draft
     };
     let claims = fixture.store.enqueue(std::slice::from_ref(&draft)).await;
@@ -175,6 +186,7 @@ pub async fn a_record_has_every_column(fixture: Fixture) {
     mark_sent(&*fixture.store, draft.id, "ref-1", at).await;
     let later = at + SignedDuration::from_secs(1);
     let batch = fixture.plan(later, 1).await.expect("a batch");
+    let resent = draft.resent.expect("it is one");
     let record = fixture.records(batch).await.remove(0);
     let expected = Record {
         id: draft.id,
@@ -195,6 +207,9 @@ pub async fn a_record_has_every_column(fixture: Fixture) {
         sent_at: Some(at),
         created_at: at,
         updated_at: record.updated_at,
+        resend_of: Some(resent.of),
+        resent_by: Some(resent.by),
+        resend_reason: Some("she lost it".into()),
     };
     assert_eq!(record, expected);
 }
@@ -279,7 +294,9 @@ pub async fn masking_takes_address_and_words_of_these_users_only(fixture: Fixtur
     assert_eq!((&*masked.recipient, &*masked.body), (PURGED, ""));
     assert_eq!((&masked.body_text, &masked.error_message), (&None, &None));
     assert_eq!((&*masked.status, masked.user_id), ("sent", gone));
+    assert_eq!(masked.resend_reason, None);
     assert_eq!(of(others).recipient, "jane.doe@example.com");
+    assert!(of(others).resend_reason.is_some());
 }
 
 /// Its claim has its address already; the next run finds it.

@@ -6,6 +6,7 @@
 )]
 
 mod lanes;
+mod resends;
 mod tokens;
 
 use std::sync::Arc;

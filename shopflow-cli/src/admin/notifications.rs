@@ -1,16 +1,19 @@
 //! `shopflow notifications`.
 
-use core_kernel::{Caller, NotificationId, OrderId, Slice, UserId, UserScope};
+mod resend;
+
+use core_kernel::{Caller, NotificationId, OrderId, Slice, Text, UserId, UserScope};
 use core_notify::{
     Attempt, AttemptsError, Channel, FindError, Notification, NotificationFilter,
-    NotificationPosition, Notifications, Status, StoreError,
+    NotificationPosition, Notifications, Resent, Status, StoreError,
 };
 use serde::Serialize;
+use serde_json::{Value, json};
 use shopflow_http::view;
 use uuid::Uuid;
 
 use super::actor::actor;
-use super::output::{facts, json, listing, say, table, when, when_any};
+use super::output::{self, facts, listing, say, table, when, when_any};
 use super::place::failed;
 use super::walk::{Walk, rest};
 use crate::Failure;
@@ -25,6 +28,7 @@ pub(crate) fn run(command: &NotificationCommand) -> Result<(), Failure> {
         match command {
             NotificationCommand::List(args) => list(args).await,
             NotificationCommand::Show(args) => show(args).await,
+            NotificationCommand::Resend(args) => resend::resend(args).await,
         }
     })
 }
@@ -100,12 +104,18 @@ fn filter(args: &NotificationListArgs) -> Result<(NotificationFilter, Walk), Pro
     Ok((filter, walk))
 }
 
-/// A notification with its attempts.
+/// A notification with what only operators see.
 #[derive(Serialize)]
 struct Whole<N: Serialize, A: Serialize> {
     #[serde(flatten)]
     notification: N,
     attempts: Vec<A>,
+    resent: Option<Value>,
+}
+
+fn resent(resent: &Resent) -> Value {
+    let reason = resent.reason.as_ref().map(Text::as_str);
+    json!({ "of": resent.of, "by": resent.by, "reason": reason })
 }
 
 async fn show(args: &NotificationShowArgs) -> Result<(), Failure> {
@@ -113,9 +123,10 @@ async fn show(args: &NotificationShowArgs) -> Result<(), Failure> {
     let notification = found(&notifications, &args.id).await?;
     let attempts = attempts(&notifications, notification.summary.id).await?;
     match args.output.output {
-        Output::Json => json(&Whole {
+        Output::Json => output::json(&Whole {
             notification: view::notification(&notification),
             attempts: attempts.iter().map(view::attempt).collect(),
+            resent: notification.resent.as_ref().map(resent),
         }),
         Output::Table => {
             say(&described(&notification))?;
@@ -156,6 +167,8 @@ fn caller() -> Caller {
 fn described(notification: &Notification) -> String {
     let summary = &notification.summary;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let resent = notification.resent.as_ref();
+    let reason = resent.and_then(|resent| resent.reason.as_ref());
     facts(&[
         ("Notification", summary.id.to_string()),
         ("Status", summary.status.as_str().to_owned()),
@@ -175,6 +188,18 @@ fn described(notification: &Notification) -> String {
         ("Sent", when_any(summary.sent_at)),
         ("Provider's id", text(&notification.provider_ref)),
         ("Error", text(&notification.error_message)),
+        (
+            "Once more",
+            resent
+                .map(|resent| format!("{}, by {}", resent.of, resent.by))
+                .unwrap_or_default(),
+        ),
+        (
+            "Reason",
+            reason
+                .map(|reason| reason.as_str().to_owned())
+                .unwrap_or_default(),
+        ),
     ])
 }
 

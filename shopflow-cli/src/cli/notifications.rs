@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::common::{OutputArgs, PlaceArgs, WalkArgs};
+use super::common::{OutputArgs, PlaceArgs, WalkArgs, YesArgs};
+use crate::config::BrokerArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum NotificationCommand {
@@ -16,6 +17,15 @@ pub(crate) enum NotificationCommand {
         after_help = "Example:\n  shopflow notifications show 019c6a2e-5b1f-7c3d-8e4f-5a6b7c8d9e0f"
     )]
     Show(NotificationShowArgs),
+    /// Send a mail or text once more, in the same words; asks first
+    ///
+    /// It becomes a notification of its own, which tells which one it is again. Only what was sent can
+    /// be sent again (exit code 4): for what failed, see shopflow dlq replay. A mail with a one-time
+    /// token cannot: see shopflow users reset-password.
+    #[command(
+        after_help = "Examples:\n  shopflow notifications resend 019c6a2e-5b1f-7c3d-8e4f-5a6b7c8d9e0f --reason 'she deleted it'\n  shopflow notifications resend 019c6a2e-5b1f-7c3d-8e4f-5a6b7c8d9e0f --yes --output json"
+    )]
+    Resend(NotificationResendArgs),
 }
 
 #[derive(Debug, Args)]
@@ -51,4 +61,21 @@ pub(crate) struct NotificationShowArgs {
     pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NotificationResendArgs {
+    /// The notification's id
+    pub(crate) id: String,
+    /// Why, for the record: 1 to 200 characters
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) yes: YesArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArgs,
 }

@@ -73,6 +73,7 @@ async fn a_notification_is_shown_with_its_attempts(on: Backend) {
         .get(&format!("{path}/attempts"))
         .await;
     own["attempts"] = attempts.json()["data"].clone();
+    own["resent"] = json!(null);
     assert_eq!(shown, own);
 
     let table = told(&world, &["notifications", "show", id]).await;

@@ -1,9 +1,9 @@
 //! Rows of the table `notifications`, and what they mean.
 
-use core_kernel::{NotificationId, OrderId, UserId};
+use core_kernel::{NotificationId, OrderId, Text, UserId};
 use core_notify::{
-    Attempt, AttemptOutcome, Channel, Claim, Content, Job, Notification, Status, StoreError,
-    Summary,
+    Attempt, AttemptOutcome, Channel, Claim, Content, Job, Notification, Resent, Status,
+    StoreError, Summary,
 };
 use jiff::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -181,19 +181,30 @@ pub(super) struct NotificationRow {
     #[sqlx(flatten)]
     summary: SummaryRow,
     body: String,
+    body_text: Option<String>,
     provider_ref: Option<String>,
     error_message: Option<String>,
+    resend_of: Option<Uuid>,
+    resent_by: Option<String>,
+    resend_reason: Option<String>,
 }
 
 impl TryFrom<NotificationRow> for Notification {
     type Error = StoreError;
 
     fn try_from(row: NotificationRow) -> Result<Self, StoreError> {
+        let resent = row.resend_of.map(|of| Resent {
+            of: NotificationId(of),
+            by: row.resent_by.unwrap_or_default(),
+            reason: row.resend_reason.map(Text::trusted),
+        });
         Ok(Self {
             summary: row.summary.try_into()?,
             body: row.body,
+            plain: row.body_text,
             provider_ref: row.provider_ref,
             error_message: row.error_message,
+            resent,
         })
     }
 }

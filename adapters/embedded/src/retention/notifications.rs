@@ -28,7 +28,8 @@ const PLAN: &str = "
 const RECORDS: &str = "
     SELECT n.id, n.event_id, n.user_id, n.order_id, n.channel, n.type, n.recipient, n.subject,
            n.body, n.body_text, n.status, n.provider_ref, n.error_message, n.attempts,
-           n.unknown_outcomes, n.sent_at, n.created_at, n.updated_at
+           n.unknown_outcomes, n.sent_at, n.created_at, n.updated_at, n.resend_of, n.resent_by,
+           n.resend_reason
     FROM notification_archives a, json_each(a.members) AS member
     JOIN notifications n ON n.id = unhex(member.value)
     WHERE a.id = ?1 AND n.status <> 'queued'
@@ -47,7 +48,8 @@ const CLOSE: &str = "
 
 const MASK: &str = "
     UPDATE notifications
-    SET recipient = ?2, body = '', body_text = NULL, error_message = NULL, lease_until = NULL,
+    SET recipient = ?2, body = '', body_text = NULL, error_message = NULL, resend_reason = NULL,
+        lease_until = NULL,
         status = CASE status WHEN 'queued' THEN 'failed' ELSE status END, updated_at = ?3
     WHERE user_id = ?1 AND recipient <> ?2 AND (lease_until IS NULL OR lease_until < ?3)
     RETURNING id";
@@ -77,6 +79,9 @@ struct Row {
     sent_at: Option<Micros>,
     created_at: Micros,
     updated_at: Micros,
+    resend_of: Option<Uuid>,
+    resent_by: Option<String>,
+    resend_reason: Option<String>,
 }
 
 impl From<Row> for Record {
@@ -100,6 +105,9 @@ impl From<Row> for Record {
             sent_at: row.sent_at.map(|at| at.0),
             created_at: row.created_at.0,
             updated_at: row.updated_at.0,
+            resend_of: row.resend_of.map(NotificationId),
+            resent_by: row.resent_by,
+            resend_reason: row.resend_reason,
         }
     }
 }

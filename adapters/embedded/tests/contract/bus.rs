@@ -18,6 +18,10 @@ impl Bus for Embedded {
         Arc::new(self.0.bus())
     }
 
+    fn queues(&self) -> Arc<dyn EventPublisher> {
+        Arc::new(self.0.bus())
+    }
+
     async fn consume(&self, handler: Arc<dyn EventHandler>) -> Box<dyn Consuming> {
         let (stop, stopped) = watch::channel(false);
         let consumer = self.0.bus().consumer(handler);

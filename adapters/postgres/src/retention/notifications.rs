@@ -30,7 +30,8 @@ const PLAN: &str = "
 const RECORDS: &str = "
     SELECT n.id, n.event_id, n.user_id, n.order_id, n.channel, n.type, n.recipient, n.subject,
            n.body, n.body_text, n.status, n.provider_ref, n.error_message, n.attempts,
-           n.unknown_outcomes, n.sent_at, n.created_at, n.updated_at
+           n.unknown_outcomes, n.sent_at, n.created_at, n.updated_at, n.resend_of, n.resent_by,
+           n.resend_reason
     FROM notification_archives a
     JOIN notifications n ON n.id = ANY (a.members)
     WHERE a.id = $1 AND n.status <> 'queued'
@@ -53,7 +54,8 @@ const CLOSE: &str = "
 
 const MASK: &str = "
     UPDATE notifications
-    SET recipient = $2, body = '', body_text = NULL, error_message = NULL, lease_until = NULL,
+    SET recipient = $2, body = '', body_text = NULL, error_message = NULL, resend_reason = NULL,
+        lease_until = NULL,
         status = CASE status WHEN 'queued' THEN 'failed' ELSE status END, updated_at = now()
     WHERE user_id = ANY ($1) AND recipient <> $2
       AND (lease_until IS NULL OR lease_until < now())";
@@ -84,6 +86,9 @@ struct Row {
     sent_at: Option<jiff_sqlx::Timestamp>,
     created_at: jiff_sqlx::Timestamp,
     updated_at: jiff_sqlx::Timestamp,
+    resend_of: Option<Uuid>,
+    resent_by: Option<String>,
+    resend_reason: Option<String>,
 }
 
 impl From<Row> for Record {
@@ -107,6 +112,9 @@ impl From<Row> for Record {
             sent_at: row.sent_at.map(jiff_sqlx::Timestamp::to_jiff),
             created_at: row.created_at.to_jiff(),
             updated_at: row.updated_at.to_jiff(),
+            resend_of: row.resend_of.map(NotificationId),
+            resent_by: row.resent_by,
+            resend_reason: row.resend_reason,
         }
     }
 }

@@ -3,9 +3,10 @@
 use core_kernel::TraceContext;
 
 use super::script::{Gate, Script, Step, dead, pause};
-use super::{Fixture, bodies, created, event, many_created, publish, shipped};
+use super::{Fixture, bodies, created, dead_letters, event, many_created, publish, shipped};
 use crate::event::MAX_EVENT_BYTES;
 use crate::outcome::Outcome;
+use crate::queue::WORK_QUEUES;
 
 /// From both queues, byte for byte, in the trace of the request that caused it.
 pub async fn an_event_arrives_whole(bus: Fixture) {
@@ -46,6 +47,35 @@ pub async fn an_event_that_no_queue_takes_is_refused_and_the_others_arrive(bus: 
     pause().await;
     assert!(script.rest().is_empty(), "nobody's event came to somebody");
     consumer.stop().await;
+}
+
+/// To that queue and to no other.
+pub async fn an_event_for_a_queue_by_its_name_arrives_whole_and_once(bus: Fixture) {
+    let script = Script::new();
+    let events = WORK_QUEUES.map(|queue| event("NotificationResendRequested", queue.name));
+    for event in &events {
+        script.plan(event, [dead("to tell its queue")]);
+    }
+    let nobodys = event("NotificationResendRequested", "nobodys.queue");
+    let batch = [&events[..], &[nobodys]].concat();
+    let consumer = bus.consume(script.clone()).await;
+    let published = bus.queues().publish(&batch).await;
+    let published = published.expect("the bus takes events");
+    assert_eq!(published, [true, true, true, false]);
+    for event in &events {
+        let seen = script.next_of(event).await;
+        assert_eq!((seen.attempt, seen.revive), (1, true));
+        assert_eq!(*seen.context.request_id, event.event_id.to_string());
+    }
+    pause().await;
+    consumer.stop().await;
+    assert!(script.rest().is_empty());
+    let letters = dead_letters(&bus).await;
+    for (event, queue) in events.iter().zip(WORK_QUEUES) {
+        let id = event.event_id.to_string();
+        let letter = letters.iter().find(|letter| letter.message_id == id);
+        assert_eq!(letter.expect("a letter").queue, queue.name);
+    }
 }
 
 /// Within a batch, and batch after batch.
