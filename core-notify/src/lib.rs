@@ -19,6 +19,8 @@ mod queue;
 mod resend;
 mod retention;
 mod retry;
+mod sample;
+mod sms;
 mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -61,4 +63,6 @@ pub use retention::{
     PurgedPage, PurgedUsers, Record, Retired, Seal,
 };
 pub use retry::{DELAYS, delay_after};
-pub use template::{Facts, Links, RenderError, Rendered, Templates};
+pub use sample::Sample;
+pub use sms::{SmsEncoding, SmsSize};
+pub use template::{Facts, Links, RenderError, Rendered, TemplateProblem, Templates};

@@ -13,6 +13,7 @@ pub(crate) mod outbox;
 mod output;
 mod place;
 pub(crate) mod retention;
+pub(crate) mod templates;
 pub(crate) mod token;
 pub(crate) mod users;
 mod walk;

@@ -6,6 +6,7 @@ mod dlq;
 mod notifications;
 mod orders;
 mod outbox;
+mod templates;
 mod users;
 
 use std::path::PathBuf;
@@ -27,6 +28,9 @@ pub(crate) use notifications::{
 };
 pub(crate) use orders::{ExplainArgs, OrderArgs, OrderCommand, OrderListArgs, TransitionArgs};
 pub(crate) use outbox::{OutboxCommand, OutboxFlushArgs, OutboxListArgs};
+pub(crate) use templates::{
+    TemplateCheckArgs, TemplateCommand, TemplateListArgs, TemplateRenderArgs,
+};
 pub(crate) use users::{
     ChangeArgs, CreateAdminArgs, EndSessionsArgs, GuardedArgs, ResetPasswordArgs, SessionListArgs,
     SessionsCommand, UserArgs, UserAuditArgs, UserListArgs, UsersCommand,
@@ -67,6 +71,9 @@ pub(crate) enum Command {
     /// Look at mails and texts, and send them once more
     #[command(subcommand)]
     Notifications(NotificationCommand),
+    /// Look at what mails and texts say
+    #[command(subcommand)]
+    Templates(TemplateCommand),
     /// Look at the settings of a service
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -81,6 +81,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Users(command) => admin::users::run(&command),
         Command::Orders(command) => admin::orders::run(&command),
         Command::Notifications(command) => admin::notifications::run(&command),
+        Command::Templates(command) => admin::templates::run(&command),
         Command::Config(command) => admin::config::run(&command),
         Command::Completions { shell } => admin::generate::completions(shell),
         Command::Man => admin::generate::man(),

@@ -6,6 +6,7 @@ mod notifications;
 mod orders;
 mod resend;
 mod sessions;
+mod templates;
 mod users;
 
 use serde_json::Value;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::message::{Contact, OrderDetails};
 use crate::notification::{Channel, Content, Draft};
 use crate::ports::{Attempt, AttemptOutcome, Job, NotificationStore};
+use crate::sample::Sample;
 use crate::template::Links;
 
 /// `OrderCreated` as the PRD shows it (§5.1), with an id of its own.
@@ -72,45 +73,19 @@ pub fn token_event(event_type: &str) -> Value {
 /// Pages for one-time tokens.
 #[must_use]
 pub fn links() -> Links {
-    Links {
-        password_reset: Some("https://shop.example/reset".into()),
-        email_verification: Some("https://shop.example/verify".into()),
-    }
+    Sample::usual().links
 }
 
 /// The order of the PRD's example (§4.2), shipped.
-///
-/// # Panics
-/// Never: its parts are constants.
 #[must_use]
 pub fn order() -> OrderDetails {
-    let order = json!({
-        "id": "b2c3d4e5-f6a7-8901-bcde-f12345678901",
-        "user_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
-        "items": [
-            { "product_name": "Wireless Headphones", "quantity": 2, "subtotal": 99.98 },
-            { "product_name": "USB-C Cable", "quantity": 1, "subtotal": 12.99 }
-        ],
-        "shipping_address": {
-            "street": "742 Evergreen Terrace", "city": "Springfield", "state": "IL",
-            "zip_code": "62704", "country": "US"
-        },
-        "total_amount": 112.97,
-        "currency": "USD",
-        "shipped_at": "2026-02-18T09:30:00.000Z"
-    });
-    // By way of text: amounts are read from their digits.
-    serde_json::from_str(&order.to_string()).expect("an order")
+    Sample::usual().order
 }
 
 /// The user of the PRD's example (§4.1).
 #[must_use]
 pub fn contact() -> Contact {
-    Contact {
-        email: "jane.doe@example.com".into(),
-        first_name: "Jane".into(),
-        phone: Some("+15551234567".into()),
-    }
+    Sample::usual().contact
 }
 
 /// A notification of `event` for `user`.

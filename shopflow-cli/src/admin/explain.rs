@@ -80,7 +80,7 @@ async fn known(
 }
 
 /// The data of another service: where it was said to be, or beside the orders.
-async fn other(own: &Data, elsewhere: Option<DatabaseConfig>) -> anyhow::Result<Data> {
+pub(super) async fn other(own: &Data, elsewhere: Option<DatabaseConfig>) -> anyhow::Result<Data> {
     match elsewhere {
         Some(database) => Place::Server(database).open("shopflow orders", 2).await,
         None => Ok(own.clone()),

@@ -15,8 +15,10 @@ pub(crate) enum DlqCommand {
     )]
     List(DlqListArgs),
     /// Count dead letters by queue, type and cause
+    #[command(after_help = "Example:\n  shopflow dlq group --older-than 1h")]
     Group(DlqGroupArgs),
     /// Show one dead letter with its event, and what was done with it
+    #[command(after_help = "Example:\n  shopflow dlq show 0199c5a2-7e10-7000-8000-000000000001")]
     Show(DlqShowArgs),
     /// Send dead letters back to their work queues, as if they were new
     ///
