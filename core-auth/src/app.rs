@@ -364,10 +364,11 @@ impl Auth {
     /// # Errors
     /// `Token` or `Refused` (both 401), or what failed.
     pub async fn refresh(&self, token: &str) -> Result<TokenPair, RefreshError> {
+        // Not younger than `now`, by which a change of the account knows the pair.
+        let access = TokenId::generate();
         let now = self.accounts.clock.now();
         let keys = self.keys.current();
         let presented = keys.read_refresh(token, now)?;
-        let access = TokenId::generate();
         let issue = Issue::new(presented.sub, presented.sid, access, now);
         let rotation = Rotation {
             session_id: presented.sid,

@@ -30,7 +30,8 @@ pub use password::{
     Password, PasswordCrypto, PasswordHash, ScryptParams, ScryptParamsError, UnusableHash, Verdict,
 };
 pub use ports::{
-    HashError, OneTimeStore, PasswordHasher, SessionStore, StoreError, UserFilter, UserStore,
+    CHANGE_TAKES, HashError, OneTimeStore, PasswordHasher, SessionStore, StoreError, UserFilter,
+    UserStore,
 };
 #[cfg(feature = "testing")]
 pub use ports::{MockOneTimeStore, MockPasswordHasher, MockSessionStore, MockUserStore};

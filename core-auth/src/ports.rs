@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use core_kernel::{BoxError, Page, PageRequest, SessionId, TokenId, UserId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::app::SessionSummary;
 use crate::change::{AuditEntry, UserChange};
@@ -74,6 +74,10 @@ pub trait UserStore: Send + Sync {
     /// Replaces a user, ends sessions and one-time tokens, and adds audit entries: all or nothing.
     /// The address never changes; the password only if the change has another.
     ///
+    /// A change that ends tokens ends those too that were issued while it was under way, by what
+    /// the user was before: where a session that goes on was given a refresh token later than
+    /// `tokens_from`, but no more than [`CHANGE_TAKES`] later, that time is stored in its place.
+    ///
     /// # Errors
     /// `Conflict` if the user has changed since `change.before`, or is not there, or the one-time
     /// token was used meanwhile; nothing is written.
@@ -91,6 +95,10 @@ pub trait UserStore: Send + Sync {
         new: &PasswordHash,
     ) -> Result<(), StoreError>;
 }
+
+/// No change of an account is under way for longer. It is no longer either, so that the clock of an
+/// instance that is fast does not end what others will issue.
+pub const CHANGE_TAKES: SignedDuration = SignedDuration::from_secs(5);
 
 /// Keeps one-time tokens by their hashes. Each call is one transaction.
 #[cfg_attr(feature = "testing", mockall::automock)]

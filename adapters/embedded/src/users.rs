@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use core_auth::{
-    Account, AuditEntry, Email, Ending, OneTimeRequest, PasswordHash, PersonName, Phone,
-    StoreError, User, UserChange, UserFilter, UserRole, UserStore,
+    Account, AuditEntry, CHANGE_TAKES, Email, Ending, OneTimeRequest, PasswordHash, PersonName,
+    Phone, StoreError, User, UserChange, UserFilter, UserRole, UserStore,
 };
 use core_kernel::{Page, PageRequest, UserId};
 use jiff::Timestamp;
@@ -35,6 +35,12 @@ const UPDATE: &str = "
     SET first_name = ?3, last_name = ?4, phone = ?5, role = ?6, is_active = ?7, updated_at = ?8,
         tokens_from = ?9, password_hash = coalesce(?10, password_hash), email_verified_at = ?11
     WHERE id = ?1 AND updated_at = ?2";
+
+const END_TOKENS: &str = "
+    UPDATE users SET tokens_from = max(tokens_from, coalesce((
+        SELECT max(issued_at) FROM refresh_tokens JOIN sessions ON sessions.id = session_id
+        WHERE user_id = ?1 AND ended_at IS NULL AND issued_at <= ?2), 0))
+    WHERE id = ?1";
 
 const END_SESSIONS: &str = "
     UPDATE sessions SET ended_at = ?2, end_reason = ?3
@@ -218,6 +224,17 @@ async fn update(connection: &mut SqliteConnection, change: &UserChange) -> sqlx:
     Ok(done.rows_affected() == 1)
 }
 
+/// Ends the tokens that were issued while the change was under way.
+async fn end_tokens(connection: &mut SqliteConnection, change: &UserChange) -> sqlx::Result<()> {
+    let at = change.user.updated_at;
+    sqlx::query(END_TOKENS)
+        .bind(change.user.id.0)
+        .bind(Micros(at.saturating_add(CHANGE_TAKES).unwrap_or(at)))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
 /// Accounts in the table `users`.
 #[derive(Clone, Debug)]
 pub struct SqliteUserStore(pub(crate) Database);
@@ -348,6 +365,11 @@ impl UserStore for SqliteUserStore {
         if let Some(ending) = change.ends {
             let (id, at) = (change.user.id, change.user.updated_at);
             end_sessions(&mut transaction, id, ending, at)
+                .await
+                .map_err(auth_error)?;
+        }
+        if change.user.tokens_from > Some(change.before) {
+            end_tokens(&mut transaction, change)
                 .await
                 .map_err(auth_error)?;
         }

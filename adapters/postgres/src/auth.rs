@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use core_auth::{
-    Account, AuditEntry, Email, OneTimeRequest, PasswordHash, PersonName, Phone, StoreError, User,
-    UserChange, UserFilter, UserRole, UserStore,
+    Account, AuditEntry, CHANGE_TAKES, Email, OneTimeRequest, PasswordHash, PersonName, Phone,
+    StoreError, User, UserChange, UserFilter, UserRole, UserStore,
 };
 use core_kernel::{Page, PageRequest, UserId};
 use jiff_sqlx::ToSqlx;
@@ -75,6 +75,14 @@ const COMMIT: &str = "
 const END_SESSIONS: &str = "
     UPDATE sessions SET ended_at = $2, end_reason = $3
     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $4";
+
+// The tokens that were issued while the change was under way. A statement of its own for the same
+// reason; who issues holds the user's row, so each is either seen here or reads what has changed.
+const END_TOKENS: &str = "
+    UPDATE users SET tokens_from = greatest(tokens_from, (
+        SELECT max(issued_at) FROM refresh_tokens JOIN sessions ON sessions.id = session_id
+        WHERE user_id = $1 AND ended_at IS NULL AND issued_at <= $2))
+    WHERE id = $1";
 
 // Told at the commit, see `revocations`.
 const TELL_OTHERS: &str = "SELECT pg_notify('shopflow_revocations', '')";
@@ -404,6 +412,13 @@ impl UserStore for PgUserStore {
         // A change that ends tokens bears the time from which they count; an earlier one has an
         // earlier time.
         if change.ends.is_some() || user.tokens_from > Some(change.before) {
+            let until = user.updated_at.saturating_add(CHANGE_TAKES);
+            sqlx::query(END_TOKENS)
+                .bind(user.id.0)
+                .bind(until.unwrap_or(user.updated_at).to_sqlx())
+                .execute(&mut *transaction)
+                .await
+                .map_err(auth_error)?;
             sqlx::query(TELL_OTHERS)
                 .execute(&mut *transaction)
                 .await

@@ -35,14 +35,21 @@ const ACCESS: &str = "
     FROM sessions s JOIN users u ON u.id = s.user_id
     WHERE s.id = $1";
 
-// Session and token are both locked: of racing calls each sees what the one before it made.
+// Session and token are both locked: of racing calls each sees what the one before it made. The user
+// first, against changes, as wherever both are locked: a token is either signed by what was changed,
+// or ended by the change.
 const LOCK_TOKEN: &str = "
-    SELECT u.id, u.email, u.first_name, u.last_name, u.phone, u.role, u.is_active, u.created_at,
-           u.updated_at, u.tokens_from, u.email_verified_at, s.ended_at IS NOT NULL AS ended, t.used_at
-    FROM refresh_tokens t
-    JOIN sessions s ON s.id = t.session_id
-    JOIN users u ON u.id = s.user_id
-    WHERE t.hash = $1 AND t.session_id = $2
+    WITH u AS MATERIALIZED (
+        SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
+               tokens_from, email_verified_at
+        FROM users WHERE id = (SELECT user_id FROM sessions WHERE id = $2)
+        FOR SHARE
+    )
+    SELECT u.*, s.ended_at IS NOT NULL AS ended, t.used_at
+    FROM u
+    JOIN sessions s ON s.user_id = u.id
+    JOIN refresh_tokens t ON t.session_id = s.id
+    WHERE t.hash = $1 AND s.id = $2
     FOR UPDATE OF s, t";
 
 const USE_TOKEN: &str = "
@@ -67,10 +74,12 @@ const END: &str = "
     SELECT pg_notify('shopflow_revocations', '') FROM ended";
 
 const END_ALL: &str = "
-    WITH ended AS (
-        UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL
-    ), moved AS (
+    WITH moved AS (
         UPDATE users SET tokens_from = $2 WHERE id = $1
+        RETURNING id
+    ), ended AS (
+        UPDATE sessions SET ended_at = $2, end_reason = $3
+        FROM moved WHERE user_id = moved.id AND ended_at IS NULL
     ), logged AS (
         INSERT INTO user_audit (user_id, action, from_value, to_value, actor_id, actor_role,
                                 request_id, trace_id, at)

@@ -59,6 +59,8 @@ macro_rules! auth_store_contract {
             a_stale_change_is_a_conflict_and_writes_nothing,
             of_twenty_racing_changes_one_wins,
             a_change_ends_all_sessions_but_the_one_it_keeps,
+            a_change_ends_what_was_issued_while_it_was_under_way,
+            a_clock_that_is_fast_ends_no_tokens_to_come,
             an_account_is_made_together_with_its_audit,
             an_entry_to_which_no_change_belongs_is_told_too,
             a_list_of_users_holds_only_what_passes_the_filter,
@@ -573,6 +575,42 @@ pub async fn a_change_ends_all_sessions_but_the_one_it_keeps(fixture: Fixture) {
     let state = fixture.sessions.access(kept.id).await.expect("an answer");
     let state = state.expect("a session");
     assert_eq!(state.user.tokens_from, change.user.tokens_from);
+}
+
+/// Who refreshes after a change was begun and before it is stored is given a token by the old role.
+pub async fn a_change_ends_what_was_issued_while_it_was_under_way(fixture: Fixture) {
+    let (account, session) = begun(&fixture).await;
+    let change = changed(&account.user, &promotion());
+    let begun_at = change.user.tokens_from.expect("it ends tokens");
+    let mut late = rotation(&session, &session.refresh, 0, 0);
+    late.next.issued_at = begun_at + SignedDuration::from_millis(300);
+    rotate(&fixture, &late).await.expect("a pair");
+    fixture.users.commit(&change).await.expect("a commit");
+    let told = fixture.sessions.revoked_since(begun_at).await;
+    let told = told.expect("an answer").users;
+    let own = told.iter().find(|(user, _)| *user == account.user.id);
+    assert_eq!(own.map(|(_, from)| *from), Some(late.next.issued_at));
+}
+
+/// A token that was issued far in the future was issued by a wrong clock.
+pub async fn a_clock_that_is_fast_ends_no_tokens_to_come(fixture: Fixture) {
+    let (account, session) = begun(&fixture).await;
+    let change = changed(&account.user, &promotion());
+    let begun_at = change.user.tokens_from.expect("it ends tokens");
+    let mut fast = rotation(&session, &session.refresh, 0, 0);
+    fast.next.issued_at = begun_at + SignedDuration::from_mins(5);
+    rotate(&fixture, &fast).await.expect("a pair");
+    fixture.users.commit(&change).await.expect("a commit");
+    let state = fixture.sessions.access(session.id).await;
+    let state = state.expect("an answer").expect("a session");
+    assert_eq!(state.user.tokens_from, Some(begun_at));
+}
+
+fn promotion() -> Patch {
+    Patch {
+        role: Some(UserRole::Admin),
+        ..Patch::default()
+    }
 }
 
 /// An account and what is told of its making are one transaction.
