@@ -4,7 +4,8 @@ use core_kernel::{Clock, OrderId, RequestContext, SystemClock, UserId};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{Capture, Fixture, drain};
+use super::broker::Capture;
+use super::{Fixture, drain};
 use crate::once::{Fingerprint, IdempotencyKey, KeyedRequest, Once};
 use crate::order::Placed;
 use crate::ports::StoreError;

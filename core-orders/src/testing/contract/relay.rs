@@ -2,7 +2,8 @@
 
 use core_kernel::{Clock, Refused, SystemClock};
 
-use super::{Capture, Fixture, a_while, arrive, drain, one};
+use super::broker::{Capture, a_while};
+use super::{Fixture, arrive, drain, one};
 
 /// However many are refused, and though all of them are older.
 pub async fn refused_events_hold_up_no_others(fixture: Fixture) {

@@ -3,7 +3,8 @@
 use core_kernel::{OrderId, PageRequest, UserScope};
 use jiff::Timestamp;
 
-use super::{Fixture, advance, commit, insert, many};
+use super::list::many;
+use super::{Fixture, advance, commit, insert};
 use crate::ports::{OrderFilter, OrderPosition, OrderSort, OrderSummary, SortField};
 use crate::state::OrderStatus;
 use crate::testing::{new_order, placed_at};
