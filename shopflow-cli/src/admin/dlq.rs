@@ -16,6 +16,8 @@ use crate::cli::{DlqCommand, DlqGroupArgs, DlqListArgs, DlqShowArgs, Output};
 use crate::config::Problems;
 use crate::serve::block_on;
 
+pub(super) use place::LettersPlace;
+
 const HEAD: [&str; 7] = [
     "MESSAGE", "QUEUE", "TYPE", "CLASS", "ATTEMPTS", "GIVEN UP", "REASON",
 ];

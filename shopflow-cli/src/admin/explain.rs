@@ -1,22 +1,28 @@
 //! `shopflow orders explain`: one timeline from all services, and what the order is waiting for.
 
+mod timeline;
 mod waiting;
 
 use anyhow::Context;
 use core_auth::User;
-use core_kernel::{OrderId, TraceContext, UserId, chain, wire_time};
-use core_notify::{Attempt, NotificationFilter, NotificationPosition, Summary};
+use core_kernel::{OrderId, UserId, chain, wire_time};
+use core_notify::{
+    Attempt, DeadLetter, LetterFilter, NotificationFilter, NotificationPosition, Summary,
+};
 use core_orders::{HistoryEntry, Order, TrailEvent};
-use jiff::Timestamp;
+use futures_util::future::join3;
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::dlq::LettersPlace;
 use super::orders::{broken, order_id, unknown};
 use super::output::{facts, json, say, table, when};
 use super::place::{Data, Place, failed};
 use crate::Failure;
 use crate::cli::{ExplainArgs, Output};
-use crate::config::{DatabaseConfig, Problems};
+use crate::config::{DatabaseConfig, Problems, Secret};
+use timeline::timeline;
 use waiting::waiting_for;
 
 /// More than any order has: two events, two channels, and what was sent again.
@@ -32,23 +38,29 @@ struct Known {
     events: Vec<TrailEvent>,
     customer: Part<Option<User>>,
     notifications: Part<Vec<(Summary, Vec<Attempt>)>>,
+    letters: Part<Vec<DeadLetter>>,
 }
 
-/// Something that happened.
-struct Happening {
-    at: Timestamp,
-    service: &'static str,
-    what: String,
-    trace_id: Option<String>,
+/// Where the other services keep what they know of the order.
+struct Elsewhere {
+    auth: Option<DatabaseConfig>,
+    notify: Option<DatabaseConfig>,
+    broker: Option<Secret>,
 }
 
 pub(super) async fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let mut problems = Problems::default();
     let place = args.order.place.check(&mut problems);
     let [auth, notify] = args.others.check(&mut problems);
+    let broker = args.broker.optional(&mut problems);
     let place = problems.finish(place)?;
     let id = order_id(&args.order.id)?;
-    let known = known(&place, auth, notify, id).await?;
+    let elsewhere = Elsewhere {
+        auth,
+        notify,
+        broker,
+    };
+    let known = known(&place, elsewhere, id).await?;
     let known = known.ok_or_else(|| unknown(&args.order.id))?;
     match args.order.output.output {
         Output::Json => json(&as_json(&known)),
@@ -56,27 +68,42 @@ pub(super) async fn run(args: &ExplainArgs) -> Result<(), Failure> {
     }
 }
 
-async fn known(
-    place: &Place,
-    auth: Option<DatabaseConfig>,
-    notify: Option<DatabaseConfig>,
-    id: OrderId,
-) -> Result<Option<Known>, Failure> {
+async fn known(place: &Place, elsewhere: Elsewhere, id: OrderId) -> Result<Option<Known>, Failure> {
     let data = place.open("shopflow orders", 2).await?;
     let Some(order) = data.orders().find(id).await.map_err(broken)? else {
         return Ok(None);
     };
     let history = data.orders().history(id).await.map_err(broken)?;
     let events = data.trail().events(id).await.map_err(broken)?;
-    let customer = customer(&data, auth, order.user_id).await;
-    let notifications = notifications(&data, notify, id).await;
+    let customer = customer(&data, elsewhere.auth, order.user_id);
+    let notifications = notifications(&data, elsewhere.notify, id);
+    let letters = letters(place, elsewhere.broker, id);
+    let (customer, notifications, letters) = join3(customer, notifications, letters).await;
     Ok(Some(Known {
         order,
         history,
         events,
         customer: customer.map_err(|error| chain(&*error)),
         notifications: notifications.map_err(|error| chain(&*error)),
+        letters,
     }))
+}
+
+/// The order's dead letters: on the broker, or in the folder.
+async fn letters(place: &Place, broker: Option<Secret>, id: OrderId) -> Part<Vec<DeadLetter>> {
+    let place = match (place, broker) {
+        (Place::Folder(folder), _) => LettersPlace::Folder(folder.clone()),
+        (Place::Server(_), Some(url)) => LettersPlace::Broker(url, None),
+        (Place::Server(_), None) => return Err("RABBITMQ_URL is not set".to_owned()),
+    };
+    let desk = place.open(&ProgressBar::hidden()).await;
+    let desk = desk.map_err(|_| "the dead letters cannot be opened".to_owned())?;
+    let filter = LetterFilter {
+        order_id: Some(id),
+        ..LetterFilter::default()
+    };
+    let found = desk.list(&filter, None).await;
+    found.map_err(|error| chain(&error))
 }
 
 /// The data of another service: where it was said to be, or beside the orders.
@@ -128,88 +155,16 @@ impl Known {
         let auth = self.customer.as_ref().err().map(|why| ("auth", &**why));
         let notify = self.notifications.as_ref().err();
         let notify = notify.map(|why| ("notify", &**why));
-        auth.into_iter().chain(notify).collect()
+        let letters = self.letters.as_ref().err();
+        let letters = letters.map(|why| ("dead letters", &**why));
+        [auth, notify, letters].into_iter().flatten().collect()
     }
-
-    /// Everything that happened, oldest first.
-    fn timeline(&self) -> Vec<Happening> {
-        let mut all: Vec<Happening> = self.history.iter().map(moved).collect();
-        all.extend(self.events.iter().flat_map(carried));
-        for (summary, attempts) in self.notifications.iter().flatten() {
-            all.extend(sent(summary, attempts));
-        }
-        // What has the same time stays in the order in which one leads to the other.
-        all.sort_by_key(|happening| happening.at);
-        all
-    }
-}
-
-fn moved(entry: &HistoryEntry) -> Happening {
-    let what = match entry.from {
-        None => format!("placed by {}", entry.actor.id),
-        Some(from) => format!("{from} to {} by {}", entry.to, entry.actor.id),
-    };
-    let reason = entry.reason.as_ref();
-    let reason = reason.map(|reason| format!(": {}", reason.as_str()));
-    Happening {
-        at: entry.at,
-        service: "orders",
-        what: what + &reason.unwrap_or_default(),
-        trace_id: Some(entry.trace_id.clone()),
-    }
-}
-
-fn carried(event: &TrailEvent) -> Vec<Happening> {
-    let trace = TraceContext::parse(&event.traceparent, None);
-    let trace_id = trace.map(|trace| trace.trace_id());
-    let refused = match event.refusals {
-        0 => String::new(),
-        times => format!(", refused by the broker {times} times"),
-    };
-    let happening = |at, what: &str, more: &str| Happening {
-        at,
-        service: "orders",
-        what: format!("event {} {what}{more}", event.event_type),
-        trace_id: trace_id.clone(),
-    };
-    let stored = happening(event.created_at, "stored in the outbox", &refused);
-    let published = event.published_at;
-    let published = published.map(|at| happening(at, "published", ""));
-    [Some(stored), published].into_iter().flatten().collect()
-}
-
-fn sent(summary: &Summary, attempts: &[Attempt]) -> Vec<Happening> {
-    let name = format!("{} {}", summary.channel.as_str(), summary.type_key);
-    let happening = |at, what: String| Happening {
-        at,
-        service: "notify",
-        what: format!("{name} {what}"),
-        trace_id: None,
-    };
-    let mut all = vec![happening(
-        summary.created_at,
-        format!(
-            "written down as {}, now {}",
-            summary.id,
-            summary.status.as_str()
-        ),
-    )];
-    all.extend(attempts.iter().map(|attempt| {
-        let told = attempt.reason.as_ref().or(attempt.provider_ref.as_ref());
-        let told = told.map(|told| format!(" ({told})")).unwrap_or_default();
-        let outcome = attempt.outcome.as_str();
-        happening(
-            attempt.began_at,
-            format!("attempt {}: {outcome}{told}", attempt.number),
-        )
-    }));
-    all
 }
 
 fn as_json(known: &Known) -> Value {
     let missing = known.missing().into_iter();
     let missing = missing.map(|(service, error)| json!({ "service": service, "error": error }));
-    let timeline = known.timeline();
+    let timeline = timeline(known);
     let timeline = timeline.iter().map(|one| {
         json!({
             "at": wire_time::format(one.at),
@@ -252,7 +207,7 @@ fn as_text(known: &Known) -> Result<(), Failure> {
         ("User", known.order.user_id.to_string()),
         ("Customer", customer),
     ]))?;
-    let rows = known.timeline().into_iter().map(|one| {
+    let rows = timeline(known).into_iter().map(|one| {
         vec![
             when(one.at),
             one.service.to_owned(),

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::common::{OutputArgs, PlaceArgs, WalkArgs};
-use crate::config::OtherPlaceArgs;
+use crate::config::{BrokerArgs, OtherPlaceArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrderCommand {
@@ -23,7 +23,8 @@ pub(crate) enum OrderCommand {
     /// Tell all that became of an order, in all services, and what it is waiting for
     ///
     /// The databases of the other services are those of --auth-database-url and
-    /// --notify-database-url, or the same. What cannot be read is named, and the rest is told.
+    /// --notify-database-url, or the same; dead letters are on --rabbitmq-url. What cannot be read is
+    /// named, and the rest is told.
     #[command(
         after_help = "Examples:\n  shopflow orders explain b2c3d4e5-f6a7-8901-bcde-f12345678901\n  NOTIFY_DATABASE_URL=postgres://shopflow@notify/shopflow shopflow orders explain b2c3d4e5-f6a7-8901-bcde-f12345678901"
     )]
@@ -70,6 +71,8 @@ pub(crate) struct ExplainArgs {
     pub(crate) order: OrderArgs,
     #[command(flatten)]
     pub(crate) others: OtherPlaceArgs,
+    #[command(flatten)]
+    pub(crate) broker: BrokerArgs,
 }
 
 #[derive(Debug, Args)]

@@ -62,7 +62,7 @@ impl KeyArgs {
         problems.finish(keys)
     }
 
-    fn check(&self, problems: &mut Problems) -> Option<KeyConfig> {
+    pub(super) fn check(&self, problems: &mut Problems) -> Option<KeyConfig> {
         let current = required_secret(
             problems,
             "JWT_SECRET",

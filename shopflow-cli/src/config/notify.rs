@@ -96,16 +96,7 @@ impl NotifyArgs {
             Email::parse(from).map(drop)
         });
         let twilio = self.twilio(problems);
-        let own = shopflow_twilio::DEFAULT_BASE_URL.to_owned();
-        let twilio_url = self
-            .twilio_api_base_url
-            .clone()
-            .filter(|url| !url.trim().is_empty());
-        let twilio_url = base_url(
-            problems,
-            "TWILIO_API_BASE_URL",
-            twilio_url.or(Some(own)).as_ref(),
-        );
+        let twilio_url = self.twilio_url(problems);
         let links = self.links.check(problems);
         let ambiguous = [
             ambiguous(problems, "AMBIGUOUS_EMAIL", self.ambiguous_email.as_deref()),
@@ -133,7 +124,20 @@ impl NotifyArgs {
         })
     }
 
-    fn twilio(&self, problems: &mut Problems) -> Option<Account> {
+    pub(super) fn twilio_url(&self, problems: &mut Problems) -> Option<String> {
+        let own = shopflow_twilio::DEFAULT_BASE_URL.to_owned();
+        let url = self
+            .twilio_api_base_url
+            .clone()
+            .filter(|url| !url.trim().is_empty());
+        base_url(
+            problems,
+            "TWILIO_API_BASE_URL",
+            url.or(Some(own)).as_ref(),
+        )
+    }
+
+    pub(super) fn twilio(&self, problems: &mut Problems) -> Option<Account> {
         let sid = required(
             problems,
             "TWILIO_ACCOUNT_SID",

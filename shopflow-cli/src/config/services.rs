@@ -203,7 +203,7 @@ impl LogArgs {
 
 impl BrokerArgs {
     /// For who can do without it.
-    pub(super) fn optional(&self, problems: &mut Problems) -> Option<Secret> {
+    pub(crate) fn optional(&self, problems: &mut Problems) -> Option<Secret> {
         self.check(problems, secret)
     }
 

@@ -1,24 +1,34 @@
 //! `shopflow orders explain`.
 
 use serde_json::Value;
+use shopflow_testkit::{Channel, Fault, wait_until};
 
 use super::{told, told_with};
-use crate::world::{Backend, World};
+use crate::world::{Backend, SOON, World};
 
 back_ends! {
     both:
         an_order_is_explained_from_its_placing_to_its_mails,
         an_order_whose_event_waits_is_waiting_for_it,
         an_order_whose_mail_failed_is_waiting_for_an_operator,
+        an_order_whose_event_was_given_up_is_waiting_for_its_replay,
         an_order_that_is_unknown_cannot_be_explained;
     servers:
-        what_cannot_be_read_is_named_and_the_rest_is_told;
+        what_cannot_be_read_is_named_and_the_rest_is_told,
+        dead_letters_that_cannot_be_read_are_named;
 }
 
 async fn explained(world: &World, id: &str) -> Value {
-    told(world, &["orders", "explain", id, "--output", "json"])
-        .await
-        .json()
+    let args = ["orders", "explain", id, "--output", "json"];
+    told_with(world, &args, &broker(world)).await.json()
+}
+
+/// Where the dead letters are, if not in the folder.
+fn broker(world: &World) -> Vec<(&str, &str)> {
+    match world.backend() {
+        Backend::Servers => vec![("RABBITMQ_URL", &world.setup.rabbitmq_url)],
+        Backend::Embedded => Vec::new(),
+    }
 }
 
 async fn an_order_is_explained_from_its_placing_to_its_mails(on: Backend) {
@@ -52,7 +62,7 @@ async fn an_order_is_explained_from_its_placing_to_its_mails(on: Backend) {
     let sentence = "Nothing is on its way; an admin can make it confirmed.";
     assert_eq!(explained["waiting_for"], sentence);
 
-    let text = told(&world, &["orders", "explain", id]).await;
+    let text = told_with(&world, &["orders", "explain", id], &broker(&world)).await;
     let lines = text.lines();
     let customer = vec!["Customer", "jane@example.com, active, a phone"];
     assert!(lines.contains(&customer), "{}", text.output);
@@ -91,6 +101,37 @@ async fn an_order_whose_mail_failed_is_waiting_for_an_operator(on: Backend) {
     assert_eq!(explained["waiting_for"], sentence);
 }
 
+async fn an_order_whose_event_was_given_up_is_waiting_for_its_replay(on: Backend) {
+    let world = World::start(on).await;
+    let jane = world.customer_with("jane", None).await;
+    world
+        .fail(Channel::Email, Fault::Refuse, Some(1), None)
+        .await;
+    let order = world.place(&jane).await;
+    world.wait_notified(&jane, 1, "failed").await;
+    wait_until("the dead letter is there", SOON, async || {
+        world.dead_letters().await == 1
+    })
+    .await;
+    let explained = explained(&world, order["id"].as_str().unwrap()).await;
+    let timeline = explained["timeline"].as_array().unwrap();
+    let last = timeline.last().unwrap()["what"].as_str().unwrap();
+    let start = "event OrderCreated given up after 1 attempt, a dead letter: refused (email: ";
+    assert!(last.starts_with(start), "{last}");
+    let sentence = explained["waiting_for"].as_str().unwrap();
+    assert!(
+        sentence.ends_with("once the cause is mended, replay its dead letter."),
+        "{sentence}"
+    );
+
+    // An event of which nothing was written down is told of by its letter alone.
+    world.execute("DELETE FROM notifications").await;
+    let explained = self::explained(&world, order["id"].as_str().unwrap()).await;
+    let sentence = explained["waiting_for"].as_str().unwrap();
+    let start = "It is waiting for an operator: OrderCreated was given up (email: ";
+    assert!(sentence.starts_with(start), "{sentence}");
+}
+
 async fn an_order_that_is_unknown_cannot_be_explained(on: Backend) {
     let world = World::start(on).await;
     let id = "b2c3d4e5-f6a7-8901-bcde-f12345678901";
@@ -121,4 +162,25 @@ async fn what_cannot_be_read_is_named_and_the_rest_is_told() {
     );
     let sentence = "Its events went out; what became of its mails and texts, notify does not tell.";
     assert_eq!(explained["waiting_for"], sentence);
+}
+
+async fn dead_letters_that_cannot_be_read_are_named() {
+    let world = World::start(Backend::Servers).await;
+    let jane = world.customer("jane").await;
+    let order = world.place(&jane).await;
+    let id = order["id"].as_str().unwrap();
+    world.wait_notified(&jane, 2, "sent").await;
+    let args = ["orders", "explain", id, "--output", "json"];
+    let nowhere = "amqp://guest:s3cret@127.0.0.1:9/%2f";
+    for (env, why) in [
+        (&[][..], "RABBITMQ_URL is not set"),
+        (&[("RABBITMQ_URL", nowhere)], "cannot be reached"),
+    ] {
+        let told = told_with(&world, &args, env).await;
+        let missing = &told.json()["missing"];
+        assert_eq!(missing[0]["service"], "dead letters");
+        let error = missing[0]["error"].as_str().unwrap();
+        assert!(error.contains(why), "{error}");
+        assert!(!told.output.contains("s3cret"), "{}", told.output);
+    }
 }

@@ -24,7 +24,7 @@ use crate::cli::{FilterArgs, LettersArgs};
 use crate::config::{DatabaseConfig, Problems, Secret};
 
 /// Where dead letters are.
-pub(super) enum LettersPlace {
+pub(in crate::admin) enum LettersPlace {
     /// On the broker; what is done is also kept in a database, if one is named.
     Broker(Secret, Option<DatabaseConfig>),
     /// In a folder of `shopflow dev`, which may be running on it.
@@ -68,7 +68,10 @@ impl FilterArgs {
 
 impl LettersPlace {
     /// Opens it. `bar` is what lines of the log must not be drawn over.
-    pub(super) async fn open(&self, bar: &ProgressBar) -> Result<DeadLetterDesk, Failure> {
+    pub(in crate::admin) async fn open(
+        &self,
+        bar: &ProgressBar,
+    ) -> Result<DeadLetterDesk, Failure> {
         let (letters, rows): (Arc<dyn DeadLetters>, Option<Arc<dyn DeadLetterLog>>) = match self {
             Self::Broker(url, database) => {
                 let letters = Arc::new(AmqpDeadLetters::new(url.expose().to_owned()));

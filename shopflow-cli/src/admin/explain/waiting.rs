@@ -1,9 +1,10 @@
 //! What an order is waiting for, in one plain sentence.
 
-use core_notify::{Attempt, Status, Summary};
+use core_notify::{Attempt, DeadLetter, Status, Summary};
 use core_orders::TrailEvent;
 
 use super::Known;
+use super::timeline::event_of;
 
 /// The sentence. What comes first on an order's way is named first.
 pub(super) fn waiting_for(known: &Known) -> String {
@@ -21,6 +22,9 @@ pub(super) fn waiting_for(known: &Known) -> String {
     let with = |status| notifications.iter().find(|(one, _)| one.status == status);
     if let Some((failed, attempts)) = with(Status::Failed) {
         return for_an_operator(failed, attempts);
+    }
+    if let Some(letter) = known.letters.iter().flatten().last() {
+        return for_a_replay(letter);
     }
     if let Some((queued, attempts)) = with(Status::Queued) {
         return for_a_provider(queued, attempts);
@@ -65,6 +69,13 @@ fn for_an_operator(failed: &Summary, attempts: &[Attempt]) -> String {
     let (name, why) = (name(failed), last_words(attempts));
     format!(
         "It is waiting for an operator: {name} failed for good{why}; once the cause is mended, replay its dead letter."
+    )
+}
+
+fn for_a_replay(letter: &DeadLetter) -> String {
+    let (what, why) = (event_of(letter), &letter.reason);
+    format!(
+        "It is waiting for an operator: {what} was given up ({why}); once the cause is mended, replay its dead letter."
     )
 }
 
