@@ -47,7 +47,7 @@ pub use outcome::{Delivery, EventHandler, Outcome};
 pub use ports::{
     Attempt, AttemptOutcome, Claim, ContactReader, EmailSender, Job, Mail, NotificationFilter,
     NotificationPosition, NotificationStore, OrderReader, ReadError, SendError, SmsSender,
-    StoreError, Text, TokenReader,
+    Standing, StoreError, Text, TokenReader,
 };
 #[cfg(feature = "testing")]
 pub use ports::{

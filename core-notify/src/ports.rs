@@ -74,6 +74,15 @@ pub enum SendError {
     Away(String),
 }
 
+/// How our account with a provider stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may send.
+    Good,
+    /// It may send, but for this.
+    Limited(String),
+}
+
 /// A mail, ready to go.
 #[derive(Clone, Copy)]
 pub struct Mail<'a> {

@@ -4,6 +4,7 @@ mod actor;
 mod ask;
 pub(crate) mod config;
 pub(crate) mod dlq;
+pub(crate) mod doctor;
 mod explain;
 pub(crate) mod generate;
 pub(crate) mod migrate;

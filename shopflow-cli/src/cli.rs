@@ -3,6 +3,7 @@
 mod common;
 mod config;
 mod dlq;
+mod doctor;
 mod notifications;
 mod orders;
 mod outbox;
@@ -23,6 +24,7 @@ pub(crate) use dlq::{
     DlqCommand, DlqDiscardArgs, DlqExportArgs, DlqGroupArgs, DlqImportArgs, DlqListArgs,
     DlqPurgeArgs, DlqReplayArgs, DlqShowArgs, FilterArgs, LettersArgs, MoveArgs,
 };
+pub(crate) use doctor::{DoctorArgs, DoctorService};
 pub(crate) use notifications::{
     NotificationCommand, NotificationListArgs, NotificationResendArgs, NotificationShowArgs,
 };
@@ -91,6 +93,12 @@ pub(crate) enum Command {
     /// Look at events on their way to the broker, and publish them
     #[command(subcommand)]
     Outbox(Box<OutboxCommand>),
+    /// Look for all that is wrong with a service and what it needs; changes and sends nothing
+    ///
+    /// Looks at settings, secrets, clocks, tables, exchanges and queues, and at everybody whom the
+    /// service calls; no check takes longer than 5 seconds. A line for each: ok, warn, or FAIL with
+    /// what to do. Exit code 1 when something failed.
+    Doctor(DoctorArgs),
     /// Look into dead letters, replay or discard them
     #[command(subcommand)]
     Dlq(Box<DlqCommand>),

@@ -5,6 +5,7 @@
 mod args;
 mod auth;
 mod dev;
+mod examine;
 mod limits;
 mod notify;
 mod problems;
@@ -18,6 +19,7 @@ pub(crate) use args::{
 };
 pub(crate) use auth::{AuthConfig, KeyConfig, PolicyConfig};
 pub(crate) use dev::{DevArgs, DevConfig};
+pub(crate) use examine::{Examined, PeerSettings};
 pub(crate) use limits::RedisConfig;
 pub(crate) use notify::NotifyConfig;
 pub(crate) use problems::Problems;

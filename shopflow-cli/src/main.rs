@@ -86,6 +86,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Completions { shell } => admin::generate::completions(shell),
         Command::Man => admin::generate::man(),
         Command::Outbox(command) => admin::outbox::run(&command),
+        Command::Doctor(args) => admin::doctor::run(&args),
         Command::Dlq(command) => admin::dlq::run(&command),
         Command::Retention(command) => admin::retention::run(&command),
     }

@@ -27,6 +27,8 @@ use crate::config::HttpConfig;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::telemetry::{self, LogTo};
 
+pub(crate) use secret_file::{due, expiry};
+
 /// The metrics library wants its samples folded now and then.
 const UPKEEP: Duration = Duration::from_secs(5);
 

@@ -1,6 +1,7 @@
 //! The admin commands of contract §7: what they print, for people and for programs, and how they end.
 
 mod base;
+mod doctor;
 mod explain;
 mod notifications;
 mod orders;

@@ -4,10 +4,13 @@
 //! Arguments are frozen: a queue that exists with others refuses to be declared. What operators
 //! may want to change (lengths, limits) they change by policy.
 
+use core_kernel::BoxError;
 use core_notify::{WORK_QUEUES, WorkQueue};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Channel, ExchangeKind};
+use lapin::{Channel, ErrorKind, ExchangeKind};
+
+use crate::connection::connect;
 
 /// Where a failed delivery goes to wait; its routing key is the name of a wait queue.
 pub const RETRY: &str = "notifications.retry";
@@ -25,47 +28,137 @@ const MAX_LENGTH: i32 = 100_000;
 /// it counts innocent neighbours of a crash as well.
 const DELIVERY_LIMIT: i32 = 20;
 
+/// A queue as it is to be.
+struct Queue {
+    name: String,
+    arguments: FieldTable,
+    /// What it is bound to: exchanges, each with a routing key.
+    bindings: Vec<(&'static str, String)>,
+}
+
+/// Every exchange with its kind.
+fn exchanges() -> Vec<(&'static str, ExchangeKind)> {
+    let mut all = vec![(RETRY, ExchangeKind::Direct)];
+    for queue in WORK_QUEUES {
+        for name in [queue.exchange, queue.dead_letter_exchange] {
+            if !all.iter().any(|(known, _)| *known == name) {
+                all.push((name, ExchangeKind::Topic));
+            }
+        }
+    }
+    all
+}
+
+/// Every queue.
+fn queues() -> Vec<Queue> {
+    WORK_QUEUES.iter().flat_map(queues_of).collect()
+}
+
+/// A work queue, with its dead letters before it and the queues in which it waits behind it.
+fn queues_of(queue: &WorkQueue) -> Vec<Queue> {
+    let (exchange, key) = (queue.dead_letter_exchange, queue.dead_letter_key);
+    let dead_letters = Queue {
+        name: queue.dead_letter_queue(),
+        arguments: quorum(),
+        bindings: vec![(exchange, key.to_owned())],
+    };
+    let mut arguments = returning(exchange, key);
+    let limit = AMQPValue::LongInt(DELIVERY_LIMIT);
+    arguments.insert("x-delivery-limit".into(), limit);
+    let keys = queue.routing_keys.iter();
+    let work = Queue {
+        name: queue.name.to_owned(),
+        arguments,
+        bindings: keys
+            .map(|key| (queue.exchange, (*key).to_owned()))
+            .collect(),
+    };
+    let waits = core_notify::DELAYS.iter().map(|delay| {
+        let name = wait_queue(queue, delay.as_secs());
+        // Back by the default exchange, so that only this queue gets the event again.
+        let mut arguments = returning("", queue.name);
+        let ttl = i32::try_from(delay.as_millis()).unwrap_or(i32::MAX);
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(ttl));
+        Queue {
+            bindings: vec![(RETRY, name.clone())],
+            name,
+            arguments,
+        }
+    });
+    [dead_letters, work].into_iter().chain(waits).collect()
+}
+
 /// Declares everything; what is there already is left as it is.
 ///
 /// # Errors
 /// When the broker refuses, most likely because something exists with other arguments (406).
 pub(crate) async fn declare(channel: &Channel) -> lapin::Result<()> {
-    exchange(channel, RETRY, ExchangeKind::Direct).await?;
-    for queue in WORK_QUEUES {
-        let dead_letters = queue.dead_letter_queue();
-        let dead_letter_exchange = queue.dead_letter_exchange;
-        exchange(channel, queue.exchange, ExchangeKind::Topic).await?;
-        exchange(channel, dead_letter_exchange, ExchangeKind::Topic).await?;
-        declare_queue(channel, &dead_letters, quorum()).await?;
-        bind(
-            channel,
-            &dead_letters,
-            dead_letter_exchange,
-            queue.dead_letter_key,
-        )
-        .await?;
-
-        let mut arguments = returning(dead_letter_exchange, queue.dead_letter_key);
-        arguments.insert(
-            "x-delivery-limit".into(),
-            AMQPValue::LongInt(DELIVERY_LIMIT),
-        );
-        declare_queue(channel, queue.name, arguments).await?;
-        for key in queue.routing_keys {
-            bind(channel, queue.name, queue.exchange, key).await?;
-        }
-
-        for delay in core_notify::DELAYS {
-            let name = wait_queue(&queue, delay.as_secs());
-            // Back by the default exchange, so that only this queue gets the event again.
-            let mut arguments = returning("", queue.name);
-            let ttl = i32::try_from(delay.as_millis()).unwrap_or(i32::MAX);
-            arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(ttl));
-            declare_queue(channel, &name, arguments).await?;
-            bind(channel, &name, RETRY, &name).await?;
+    for (name, kind) in exchanges() {
+        exchange(channel, name, kind, false).await?;
+    }
+    for queue in queues() {
+        declare_queue(channel, &queue, false).await?;
+        for (exchange, key) in &queue.bindings {
+            bind(channel, &queue.name, exchange, key).await?;
         }
     }
     Ok(())
+}
+
+/// An exchange or a queue that is not on the broker as it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Its name.
+    pub name: String,
+    /// What the broker says of it; `None` if it is not there.
+    pub differs: Option<String>,
+}
+
+/// Compares every exchange and queue on the broker at `url` with those that are declared here, and
+/// makes none. Bindings cannot be asked for; services declare them whenever they connect.
+///
+/// # Errors
+/// When the broker is away, or refuses the login.
+pub async fn inspect(url: &str) -> Result<Vec<Mismatch>, BoxError> {
+    let connection = connect(url, "shopflow doctor").await?;
+    let mut found = Vec::new();
+    // What the broker refuses costs the channel, so each has its own.
+    for (name, kind) in exchanges() {
+        let channel = connection.create_channel().await?;
+        let mut told = exchange(&channel, name, kind.clone(), true).await;
+        if told.is_ok() {
+            told = exchange(&channel, name, kind, false).await;
+        }
+        found.extend(mismatch(name, told)?);
+    }
+    for queue in queues() {
+        let channel = connection.create_channel().await?;
+        let mut told = declare_queue(&channel, &queue, true).await;
+        if told.is_ok() {
+            told = declare_queue(&channel, &queue, false).await;
+        }
+        found.extend(mismatch(&queue.name, told)?);
+    }
+    // It would close by itself a moment later.
+    let _ = connection.close(200, "inspected".into()).await;
+    Ok(found)
+}
+
+/// What the answer to a declaration tells of a thing. It is first declared passively, which asks
+/// whether it is there at all; only then in full, which compares it and then makes nothing.
+fn mismatch(name: &str, told: lapin::Result<()>) -> lapin::Result<Option<Mismatch>> {
+    const NOT_FOUND: u16 = 404;
+    let Err(error) = told else {
+        return Ok(None);
+    };
+    let differs = match error.kind() {
+        ErrorKind::ProtocolError(refusal) if error.is_amqp_soft_error() => {
+            (refusal.get_id() != NOT_FOUND).then(|| refusal.get_message().to_string())
+        }
+        _ => return Err(error),
+    };
+    let name = name.to_owned();
+    Ok(Some(Mismatch { name, differs }))
 }
 
 fn text(value: &str) -> AMQPValue {
@@ -90,8 +183,14 @@ fn returning(exchange: &str, routing_key: &str) -> FieldTable {
     arguments
 }
 
-async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> lapin::Result<()> {
+async fn exchange(
+    channel: &Channel,
+    name: &str,
+    kind: ExchangeKind,
+    passive: bool,
+) -> lapin::Result<()> {
     let options = ExchangeDeclareOptions {
+        passive,
         durable: true,
         ..ExchangeDeclareOptions::default()
     };
@@ -105,12 +204,16 @@ async fn exchange(channel: &Channel, name: &str, kind: ExchangeKind) -> lapin::R
         .await
 }
 
-async fn declare_queue(channel: &Channel, name: &str, arguments: FieldTable) -> lapin::Result<()> {
+async fn declare_queue(channel: &Channel, queue: &Queue, passive: bool) -> lapin::Result<()> {
+    let options = QueueDeclareOptions {
+        passive,
+        ..QueueDeclareOptions::durable()
+    };
     channel
         .queue_declare(
-            ShortString::from(name),
-            QueueDeclareOptions::durable(),
-            arguments,
+            ShortString::from(queue.name.as_str()),
+            options,
+            queue.arguments.clone(),
         )
         .await
         .map(drop)

@@ -1,6 +1,7 @@
 //! Calling other services over pooled keep-alive connections.
 
 mod auth;
+mod health;
 mod orders;
 
 use std::time::Duration;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use core_kernel::{BoxError, RequestContext};
 use core_notify::ReadError;
 use http::header::AUTHORIZATION;
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 pub use auth::AuthClient;
+pub use health::{Health, accepts, health};
 pub use orders::OrdersClient;
 
 /// Shorter than our servers keep idle connections (20 s), so that a reused one is not just being
@@ -90,6 +92,19 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
         timeout: Duration,
     ) -> Result<(StatusCode, Bytes), CallError> {
+        let answer = self.exchange(request, timeout).await?;
+        Ok((answer.status(), answer.into_body()))
+    }
+
+    /// The same, for who wants the answer's headers too.
+    ///
+    /// # Errors
+    /// Those of [`Self::call`].
+    pub async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        timeout: Duration,
+    ) -> Result<Response<Bytes>, CallError> {
         let exchange = async {
             let answer = self.0.request(request).await.map_err(|error| {
                 if error.is_connect() {
@@ -98,9 +113,10 @@ impl HttpClient {
                     CallError::Broken(error.into())
                 }
             })?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-            Ok((status, body.map_err(CallError::Broken)?.to_bytes()))
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, MAX_ANSWER).collect().await;
+            let body = body.map_err(CallError::Broken)?.to_bytes();
+            Ok(Response::from_parts(head, body))
         };
         tokio::time::timeout(timeout, exchange)
             .await

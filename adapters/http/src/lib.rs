@@ -28,7 +28,8 @@ pub mod view;
 
 pub use auth::AuthApi;
 pub use client::{
-    AuthClient, CallError, HttpClient, OrdersClient, ServiceToken, UrlError, is_base_url,
+    AuthClient, CallError, Health, HttpClient, OrdersClient, ServiceToken, UrlError, accepts,
+    health, is_base_url,
 };
 pub use cors::{AllowedOrigins, OriginsError};
 pub use edge::Edge;

@@ -18,12 +18,12 @@ mod sessions;
 
 pub use auth::PgUserStore;
 pub use dead_letters::PgDeadLetterLog;
-pub use migrate::{MigrateError, Schema, migrate, schemas};
+pub use migrate::{Drift, MigrateError, Schema, drift, migrate, schemas};
 pub use notify::PgNotificationStore;
 pub use one_time::PgOneTimeStore;
 pub use orders::PgOrderStore;
 pub use outbox::PgOutbox;
-pub use pool::{UrlError, check_url, ping, pool};
+pub use pool::{UrlError, check_url, clock, ping, pool};
 pub use retention::PgRetentionLog;
 pub use revocations::listen;
 pub use sessions::PgSessionStore;

@@ -102,3 +102,46 @@ pub async fn schemas(pool: &PgPool) -> Result<Vec<Schema>, sqlx::Error> {
     }
     Ok(found)
 }
+
+/// How the tables of a database stand to the scripts of this program; versions of scripts, ascending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// Scripts that are still to be applied.
+    pub missing: Vec<i64>,
+    /// Scripts that were applied and that this program does not know: a later one was here.
+    pub unknown: Vec<i64>,
+    /// Scripts that were applied with other contents, or did not come to their end.
+    pub broken: Vec<i64>,
+}
+
+/// Compares what was applied with what there is to apply. Changes nothing.
+///
+/// # Errors
+/// When the database does not answer, or has no tables of this service (`42P01`).
+pub async fn drift(pool: &PgPool, schema: Schema) -> Result<Drift, sqlx::Error> {
+    // The name is one of three constants.
+    let sql = format!(
+        "SELECT version, checksum, success FROM {} ORDER BY version",
+        schema.table()
+    );
+    let applied = sqlx::query_as(sqlx::AssertSqlSafe(sql)).fetch_all(pool);
+    let applied: Vec<(i64, Vec<u8>, bool)> = within(applied).await?;
+    let migrator = schema.migrator();
+    let mut drift = Drift::default();
+    for known in migrator.iter() {
+        if !applied
+            .iter()
+            .any(|(version, ..)| *version == known.version)
+        {
+            drift.missing.push(known.version);
+        }
+    }
+    for (version, checksum, success) in applied {
+        match migrator.iter().find(|known| known.version == version) {
+            None => drift.unknown.push(version),
+            Some(known) if !success || *known.checksum != *checksum => drift.broken.push(version),
+            Some(_) => {}
+        }
+    }
+    Ok(drift)
+}

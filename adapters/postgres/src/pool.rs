@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
@@ -75,6 +76,16 @@ pub(crate) async fn within<T>(work: impl Future<Output = sqlx::Result<T>>) -> sq
 /// Why it does not.
 pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT 1").execute(pool).await.map(drop)
+}
+
+/// What the database's clock says.
+///
+/// # Errors
+/// Why it does not answer.
+pub async fn clock(pool: &PgPool) -> Result<Timestamp, sqlx::Error> {
+    let now = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool);
+    let now: jiff_sqlx::Timestamp = within(now).await?;
+    Ok(now.to_jiff())
 }
 
 /// Whether a database can be reached by this URL, in principle.

@@ -4,15 +4,20 @@ use std::error::Error;
 
 use aws_sdk_sesv2::config::http::HttpResponse;
 use aws_sdk_sesv2::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sesv2::operation::send_email::SendEmailError;
 use core_kernel::chain;
 use core_notify::SendError;
 
-type SesError = SdkError<SendEmailError, HttpResponse>;
+type SesError<E> = SdkError<E, HttpResponse>;
 
 /// The port's error. The recipient's address is kept out of the reason, which is logged.
-pub(crate) fn classify(error: &SesError, recipient: &str) -> SendError {
-    let reason = |text: String| text.replace(recipient, "***");
+pub(crate) fn classify<E>(error: &SesError<E>, recipient: Option<&str>) -> SendError
+where
+    E: Error + ProvideErrorMetadata + 'static,
+{
+    let reason = |text: String| match recipient {
+        Some(recipient) => text.replace(recipient, "***"),
+        None => text,
+    };
     match error {
         SdkError::ServiceError(service) => {
             let status = service.raw().status().as_u16();
@@ -60,7 +65,7 @@ enum Reached {
     Perhaps,
 }
 
-fn reached(error: &SesError) -> Reached {
+fn reached<E: Error + 'static>(error: &SesError<E>) -> Reached {
     let mut source: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = source {
         if let Some(client) = error.downcast_ref::<hyper_util::client::legacy::Error>() {

@@ -11,11 +11,11 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_sdk_sesv2::Client;
 use aws_sdk_sesv2::config::retry::RetryConfig;
-use aws_sdk_sesv2::error::BuildError;
+use aws_sdk_sesv2::error::{BuildError, ProvideErrorMetadata};
 use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, MessageTag};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use core_notify::{EmailSender, Mail, SendError};
+use core_notify::{EmailSender, Mail, SendError, Standing};
 
 /// Connecting takes milliseconds or fails.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -60,6 +60,31 @@ impl SesSender {
             from: from.to_owned(),
         }
     }
+
+    /// How our account stands (`GetAccount`). Sends nothing.
+    ///
+    /// # Errors
+    /// When SES does not answer, or does not let us send.
+    pub async fn account(&self) -> Result<Standing, SendError> {
+        let account = match self.client.get_account().send().await {
+            Ok(account) => account,
+            // Who may only send is known all the same, or the answer would be another.
+            Err(error) if error.code() == Some("AccessDeniedException") => {
+                let what = "it may not be asked for (ses:GetAccount is not allowed)";
+                return Ok(Standing::Limited(what.to_owned()));
+            }
+            Err(error) => return Err(error::classify(&error, None)),
+        };
+        if !account.sending_enabled() {
+            return Err(SendError::Away("sending is paused".to_owned()));
+        }
+        match account.production_access_enabled() {
+            true => Ok(Standing::Good),
+            false => Ok(Standing::Limited(
+                "it is in the sandbox, and sends to verified addresses only".to_owned(),
+            )),
+        }
+    }
 }
 
 fn message(mail: Mail<'_>) -> Result<Message, BuildError> {
@@ -96,7 +121,7 @@ impl EmailSender for SesSender {
             .email_tags(tag)
             .send()
             .await
-            .map_err(|error| error::classify(&error, mail.to))?;
+            .map_err(|error| error::classify(&error, Some(mail.to)))?;
         Ok(sent.message_id().unwrap_or_default().to_owned())
     }
 }

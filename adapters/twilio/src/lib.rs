@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use core_kernel::chain;
-use core_notify::{SendError, SmsSender, Text};
+use core_notify::{SendError, SmsSender, Standing, Text};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
@@ -75,6 +75,41 @@ impl TwilioSender {
 }
 
 #[derive(Deserialize)]
+struct Described {
+    status: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+impl TwilioSender {
+    /// How our account stands. Sends nothing.
+    ///
+    /// # Errors
+    /// When Twilio does not answer, or does not let us send.
+    pub async fn account(&self) -> Result<Standing, SendError> {
+        let url = self.url.replace("/Messages.json", ".json");
+        let request = Request::get(url)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .body(Full::default())
+            .map_err(|error| SendError::Away(error.to_string()))?;
+        let answer = self.client.call(request, ATTEMPT_TIMEOUT).await;
+        let (status, body) = answer.map_err(|error| SendError::Away(chain(&error)))?;
+        if !status.is_success() {
+            return Err(refusal(status, &body, None));
+        }
+        let account: Described = serde_json::from_slice(&body)
+            .map_err(|error| SendError::Unknown(format!("Twilio {status}: {error}")))?;
+        match (account.status.as_str(), account.kind.as_deref()) {
+            ("active", Some("Trial")) => Ok(Standing::Limited(
+                "it is a trial, and sends to verified numbers only".to_owned(),
+            )),
+            ("active", _) => Ok(Standing::Good),
+            (status, _) => Err(SendError::Away(format!("the account is {status}"))),
+        }
+    }
+}
+
+#[derive(Deserialize)]
 struct Accepted {
     sid: String,
 }
@@ -112,12 +147,12 @@ impl SmsSender for TwilioSender {
                 .map(|accepted| accepted.sid)
                 .map_err(|error| SendError::Unknown(format!("Twilio {status}: {error}")));
         }
-        Err(refusal(status, &body, text.to))
+        Err(refusal(status, &body, Some(text.to)))
     }
 }
 
 /// The port's error. The recipient's number is kept out of the reason, which is logged.
-fn refusal(status: StatusCode, body: &[u8], recipient: &str) -> SendError {
+fn refusal(status: StatusCode, body: &[u8], recipient: Option<&str>) -> SendError {
     let problem = serde_json::from_slice(body).unwrap_or(Problem {
         code: None,
         message: None,
@@ -126,10 +161,11 @@ fn refusal(status: StatusCode, body: &[u8], recipient: &str) -> SendError {
         .code
         .and_then(|code| code.as_u64())
         .unwrap_or_default();
-    let message = problem
-        .message
-        .unwrap_or_default()
-        .replace(recipient, "***");
+    let message = problem.message.unwrap_or_default();
+    let message = match recipient {
+        Some(recipient) => message.replace(recipient, "***"),
+        None => message,
+    };
     let reason = format!("Twilio {} {code}: {message}", status.as_u16());
     match (status.as_u16(), code) {
         // Our own number or account is wrong; every other message would fare the same.

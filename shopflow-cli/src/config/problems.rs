@@ -25,6 +25,11 @@ impl Problems {
         result.map_err(|error| self.add(name, error)).ok()
     }
 
+    /// Each with its variable.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, what)| (*name, &**what))
+    }
+
     /// The value, if there were no problems at all. What is `None` has had its problem told.
     pub(crate) fn finish<T>(self, value: Option<T>) -> Result<T, Self> {
         match value {

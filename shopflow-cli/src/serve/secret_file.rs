@@ -76,14 +76,14 @@ fn gauge(
 }
 
 /// When a secret is to be replaced by the next: a quarter after its file was written (PRD §10.5).
-fn due(file: &Path) -> Option<i64> {
+pub(crate) fn due(file: &Path) -> Option<i64> {
     let written = file.metadata().ok()?.modified().ok()?;
     let written = jiff::Timestamp::try_from(written).ok()?;
     Some(written.as_second() + ROTATION.as_secs())
 }
 
 /// When a token expires, in seconds since 1970, as it says itself; nobody believes it here.
-fn expiry(token: &str) -> Option<i64> {
+pub(crate) fn expiry(token: &str) -> Option<i64> {
     let claims = token.split('.').nth(1)?;
     let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
     let claims: serde_json::Value = serde_json::from_slice(&claims).ok()?;

@@ -54,6 +54,8 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Reads a request; nothing if the provider has no such endpoint or cannot read the body.
     fn read(parts: &Parts, body: &Bytes) -> Option<Self::Message>;
+    /// The answer to who asks how the account stands; nothing if the request asks something else.
+    fn account(parts: &Parts) -> Option<Response<Full<Bytes>>>;
     /// Whom the message is for.
     fn recipient(message: &Self::Message) -> &str;
     /// The id of the `number`th message.

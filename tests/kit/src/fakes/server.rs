@@ -86,6 +86,9 @@ async fn answer<P: Provider>(
 ) -> io::Result<Response<Full<Bytes>>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    if let Some(account) = P::account(&parts) {
+        return about_account::<P>(&state, account).await;
+    }
     let Some(message) = P::read(&parts, &body) else {
         let text = format!(
             "the test kit cannot read {} {}",
@@ -125,6 +128,24 @@ async fn answer<P: Provider>(
         }
         Reply::ResetBefore => return Err(closed()),
         Reply::Malformed => Response::new(Full::from("<html>no JSON</html>")),
+    })
+}
+
+/// Who asks for the account uses up no script, and meets what lasts: wrong credentials or silence.
+async fn about_account<P: Provider>(
+    state: &State<P>,
+    account: Response<Full<Bytes>>,
+) -> io::Result<Response<Full<Bytes>>> {
+    let lasting = state
+        .lock()
+        .expect("nothing panics while it holds the memory")
+        .general
+        .then
+        .clone();
+    Ok(match lasting {
+        Some(Reply::BadCredentials) => P::bad_credentials(),
+        Some(Reply::Hang) => std::future::pending().await,
+        _ => account,
     })
 }
 

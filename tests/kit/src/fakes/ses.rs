@@ -81,6 +81,12 @@ impl Provider for Ses {
         })
     }
 
+    fn account(parts: &Parts) -> Option<Response<Full<Bytes>>> {
+        let asked = parts.method == Method::GET && parts.uri.path() == "/v2/email/account";
+        let account = value!({ "SendingEnabled": true, "ProductionAccessEnabled": true });
+        asked.then(|| json(StatusCode::OK, &account))
+    }
+
     fn recipient(mail: &SesMail) -> &str {
         mail.to.first().map_or("", String::as_str)
     }

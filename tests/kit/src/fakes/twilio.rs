@@ -51,6 +51,14 @@ impl Provider for Twilio {
         })
     }
 
+    fn account(parts: &Parts) -> Option<Response<Full<Bytes>>> {
+        let sid = parts.uri.path().strip_prefix("/2010-04-01/Accounts/")?;
+        let sid = sid.strip_suffix(".json")?;
+        let asked = parts.method == Method::GET && !sid.contains('/');
+        let account = value!({ "sid": sid, "status": "active", "type": "Full" });
+        asked.then(|| json(StatusCode::OK, &account))
+    }
+
     fn recipient(text: &TwilioText) -> &str {
         &text.to
     }

@@ -1,0 +1,269 @@
+//! `shopflow doctor`.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use shopflow_testkit::{Reply, Service};
+
+use super::Told;
+use crate::world::{AUTH, Backend, NOTIFY, ORDERS, World};
+
+back_ends! {
+    servers:
+        a_service_that_has_all_it_needs_is_healthy,
+        a_wrong_setting_hides_nothing_else,
+        what_is_away_or_silent_is_told_in_time_and_no_secret_with_it,
+        a_queue_with_other_arguments_is_named_and_nothing_is_declared,
+        tables_are_compared_with_the_scripts_of_the_program,
+        a_token_that_auth_refuses_is_told,
+        credentials_that_a_provider_refuses_are_told_and_nothing_is_sent,
+        a_weak_secret_is_a_warning;
+    embedded:
+        a_folder_is_healthy_while_shopflow_dev_runs_on_it,
+        a_folder_on_which_nothing_runs_is_a_warning,
+        a_folder_that_is_none_fails;
+}
+
+/// Examines a service by its own environment, with some of it changed.
+async fn examined(world: &World, service: Service, changed: &[(&str, &str)]) -> Told {
+    let env = world.environment(service);
+    let mut env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, &**value)).collect();
+    for (name, value) in changed {
+        env.retain(|(known, _)| known != name);
+        env.push((name, value));
+    }
+    let args = ["doctor", service.name(), "--output", "json"];
+    let (code, output) = world.run(&args, &env).await;
+    Told { code, output }
+}
+
+/// The JSON document of an examination, whatever it found. What is told beside it goes to standard error.
+#[track_caller]
+fn document(told: &Told) -> Value {
+    let line = told.output.lines().find(|line| line.starts_with('{'));
+    let line = line.unwrap_or_else(|| panic!("no document: {}", told.output));
+    line.parse().unwrap()
+}
+
+/// What was found of a thing, as `verdict: what`.
+fn of(document: &Value, name: &str) -> Vec<String> {
+    let checks = document["checks"].as_array().unwrap().iter();
+    let these = checks.filter(|check| check["name"] == name);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    these
+        .map(|check| format!("{}: {}", text(&check["verdict"]), text(&check["what"])))
+        .collect()
+}
+
+async fn a_service_that_has_all_it_needs_is_healthy() {
+    let world = World::start(Backend::Servers).await;
+    for (service, names) in [
+        (AUTH, &["JWT_SECRET", "outbox"][..]),
+        (ORDERS, &["AUTH_SERVICE_TOKEN", "auth", "auth clock"]),
+        (NOTIFY, &["ORDER_SERVICE_TOKEN", "orders", "ses", "twilio"]),
+    ] {
+        let told = examined(&world, service, &[]).await;
+        let found = told.json();
+        assert_eq!(found["service"], service.name());
+        assert_eq!(found["healthy"], true);
+        let ours = ["settings", "database", "database clock", "schema"];
+        for name in ours.iter().chain(&["broker", "topology"]).chain(names) {
+            let these = of(&found, name);
+            assert!(!these.is_empty(), "{name}: {found}");
+            let good = these.iter().all(|one| one.starts_with("ok: "));
+            assert!(good || *name == "JWT_SECRET", "{name}: {these:?}");
+        }
+    }
+    assert!(world.servers().ses.requests().is_empty());
+    assert!(world.servers().twilio.requests().is_empty());
+}
+
+async fn a_wrong_setting_hides_nothing_else() {
+    let world = World::start(Backend::Servers).await;
+    let changed = [("PORT", "x"), ("AUTH_SERVICE_URL", "")];
+    let told = examined(&world, ORDERS, &changed).await;
+    assert_eq!(told.code, Some(1), "{}", told.output);
+    let found = document(&told);
+    let wrong = of(&found, "settings");
+    assert!(wrong[0].starts_with("fail: AUTH_SERVICE_URL is required"));
+    assert!(wrong[1].starts_with("fail: PORT must be a port number"));
+    assert_eq!(of(&found, "topology").len(), 1, "{found}");
+    assert!(of(&found, "database")[0].starts_with("ok: answers"));
+}
+
+async fn what_is_away_or_silent_is_told_in_time_and_no_secret_with_it() {
+    let world = World::start(Backend::Servers).await;
+    world.servers().ses.set_default(Reply::Hang);
+    world.servers().twilio.set_default(Reply::Hang);
+    let changed = [
+        ("DATABASE_URL", "postgres://nobody:s3cret@127.0.0.1:9/none"),
+        ("RABBITMQ_URL", "amqp://nobody:s3cret@127.0.0.1:9/%2f"),
+        ("ORDER_SERVICE_URL", "http://127.0.0.1:9"),
+        ("TWILIO_AUTH_TOKEN", "s3cret"),
+    ];
+    let begun = Instant::now();
+    let told = examined(&world, NOTIFY, &changed).await;
+    let took = begun.elapsed();
+    assert_eq!(told.code, Some(1), "{}", told.output);
+    let found = document(&told);
+    for name in ["database", "broker", "orders", "ses", "twilio"] {
+        assert!(of(&found, name)[0].starts_with("fail: "), "{name}: {found}");
+    }
+    assert_eq!(of(&found, "ses"), ["fail: no answer within 5 s"]);
+    assert!(of(&found, "auth")[0].starts_with("ok: "), "{found}");
+    assert!(!told.output.contains("s3cret"), "{}", told.output);
+    // One after another they would take 25 s.
+    assert!(took < Duration::from_secs(15), "{took:?}");
+}
+
+async fn a_queue_with_other_arguments_is_named_and_nothing_is_declared() {
+    let mut world = World::start(Backend::Servers).await;
+    for service in [ORDERS, NOTIFY, AUTH] {
+        world.kill(service).await;
+    }
+    let vhost = &world.servers().vhost;
+    let (other, away) = (
+        "notifications.order.created.dlq",
+        "notifications.order.shipped.dlq",
+    );
+    for name in [other, away] {
+        vhost.delete_queue(name).await;
+    }
+    vhost.declare_queue(other, &[]).await;
+    let told = examined(&world, NOTIFY, &[]).await;
+    let found = of(&document(&told), "topology");
+    assert_eq!(found.len(), 2, "{found:?}");
+    let start = "fail: notifications.order.created.dlq is another: PRECONDITION_FAILED";
+    assert!(found[0].starts_with(start), "{found:?}");
+    assert!(found[0].contains("x-queue-type"), "{found:?}");
+    assert_eq!(
+        found[1],
+        "warn: notifications.order.shipped.dlq is not there"
+    );
+    assert_eq!(vhost.queue_depth(away).await, None);
+}
+
+async fn tables_are_compared_with_the_scripts_of_the_program() {
+    let world = World::start(Backend::Servers).await;
+    let scripts = "shopflow_orders_migrations";
+    let columns = "version, description, success, checksum, execution_time";
+    world
+        .execute(&format!(
+            "INSERT INTO {scripts} ({columns}) VALUES (9999, 'newer', true, '', 0)"
+        ))
+        .await;
+    let told = examined(&world, ORDERS, &[]).await;
+    let found = of(&told.json(), "schema");
+    assert_eq!(found, ["warn: scripts 9999 are of a newer program"]);
+
+    let altered = format!("UPDATE {scripts} SET checksum = '' WHERE version = 2");
+    world.execute(&altered).await;
+    let found = document(&examined(&world, ORDERS, &[]).await);
+    let wanted = "fail: scripts 2 were applied with other contents";
+    assert_eq!(of(&found, "schema"), [wanted]);
+
+    world
+        .execute(&format!("DELETE FROM {scripts} WHERE version IN (1, 2)"))
+        .await;
+    let found = document(&examined(&world, ORDERS, &[]).await);
+    assert_eq!(
+        of(&found, "schema"),
+        ["fail: scripts 1, 2 are not applied yet"]
+    );
+
+    world.execute(&format!("DROP TABLE {scripts}")).await;
+    let found = document(&examined(&world, ORDERS, &[]).await);
+    assert_eq!(
+        of(&found, "schema"),
+        ["fail: there are no tables of orders"]
+    );
+}
+
+async fn a_token_that_auth_refuses_is_told() {
+    let world = World::start(Backend::Servers).await;
+    let args = ["token", "service", "--subject", "order-service"];
+    let secret = [("JWT_SECRET", "another secret than that of auth, as long")];
+    let (_, token) = world.run(&args, &secret).await;
+    let token = token.trim();
+    let told = examined(&world, ORDERS, &[("AUTH_SERVICE_TOKEN", token)]).await;
+    assert_eq!(told.code, Some(1), "{}", told.output);
+    let found = of(&document(&told), "AUTH_SERVICE_TOKEN");
+    assert_eq!(found[1], "fail: auth refuses it");
+    assert!(!told.output.contains(token), "{}", told.output);
+}
+
+async fn credentials_that_a_provider_refuses_are_told_and_nothing_is_sent() {
+    let world = World::start(Backend::Servers).await;
+    world.servers().ses.set_default(Reply::BadCredentials);
+    world.servers().twilio.set_default(Reply::BadCredentials);
+    let told = examined(&world, NOTIFY, &[]).await;
+    assert_eq!(told.code, Some(1), "{}", told.output);
+    let found = document(&told);
+    assert!(of(&found, "ses")[0].contains("UnrecognizedClientException"));
+    assert_eq!(
+        of(&found, "twilio"),
+        ["fail: Twilio 401 20003: Authenticate"]
+    );
+    assert!(world.servers().ses.requests().is_empty());
+    assert!(world.servers().twilio.requests().is_empty());
+}
+
+async fn a_weak_secret_is_a_warning() {
+    let world = World::start(Backend::Servers).await;
+    let weak = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let told = examined(&world, AUTH, &[("JWT_SECRET", weak)]).await;
+    let found = of(&told.json(), "JWT_SECRET");
+    assert_eq!(found, ["warn: looks as if it could be guessed"]);
+    assert!(!told.output.contains(weak));
+}
+
+async fn of_folder(folder: &str) -> Told {
+    let args = ["doctor", "--data-dir", folder];
+    let (code, output) = crate::world::run(&args, &[]).await;
+    Told { code, output }
+}
+
+async fn a_folder_is_healthy_while_shopflow_dev_runs_on_it() {
+    let world = World::start(Backend::Embedded).await;
+    let told = of_folder(world.data_dir().unwrap().to_str().unwrap()).await;
+    assert_eq!(told.code, Some(0), "{}", told.output);
+    for name in [
+        "secret",
+        "database",
+        "outbox",
+        "dead letters",
+        "auth",
+        "orders",
+        "notify",
+    ] {
+        let line = told
+            .output
+            .lines()
+            .find(|line| line[4..].trim().starts_with(name));
+        assert!(
+            line.is_some_and(|line| line.starts_with("ok ")),
+            "{name}: {}",
+            told.output
+        );
+    }
+}
+
+async fn a_folder_on_which_nothing_runs_is_a_warning() {
+    let mut world = World::start(Backend::Embedded).await;
+    world.kill(AUTH).await;
+    let told = of_folder(world.data_dir().unwrap().to_str().unwrap()).await;
+    assert_eq!(told.code, Some(0), "{}", told.output);
+    assert!(told.output.contains("warn  services"), "{}", told.output);
+}
+
+async fn a_folder_that_is_none_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = of_folder(folder.path().to_str().unwrap()).await;
+    assert_eq!(told.code, Some(1), "{}", told.output);
+    assert!(told.output.starts_with("FAIL  folder"), "{}", told.output);
+    assert!(
+        told.output.ends_with("error: 1 check failed\n"),
+        "{}",
+        told.output
+    );
+}
