@@ -12,6 +12,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -88,6 +89,26 @@ id!(
     now_v7
 );
 
+impl EventId {
+    /// The id of an event that was never stored, made of what it tells: that `kind` happened to
+    /// `subject` at `at`. Whoever makes it anew makes the same one, so it is known wherever it has
+    /// been before. It looks like any other (version 7, with the time of what happened in it).
+    #[must_use]
+    pub fn derived(subject: Uuid, kind: &str, at: Timestamp) -> Self {
+        // Of a random id the parts that are random throughout.
+        let subject = subject.as_bytes();
+        let mut bytes = [0; 10];
+        bytes[..6].copy_from_slice(&subject[..6]);
+        bytes[6..].copy_from_slice(&subject[12..]);
+        for (index, letter) in kind.bytes().enumerate() {
+            let byte = &mut bytes[index % 10];
+            *byte = byte.rotate_left(1) ^ letter;
+        }
+        let millis = at.as_millisecond().unsigned_abs();
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+    }
+}
+
 impl TokenId {
     /// When the token was made, in milliseconds since 1970, as its id tells; 0 if it does not.
     #[must_use]
@@ -134,6 +155,23 @@ mod tests {
     fn an_order_number_is_the_first_eight_digits() {
         let id: OrderId = "b2c3d4e5-f6a7-8901-bcde-f12345678901".parse().unwrap();
         assert_eq!(id.number(), "b2c3d4e5");
+    }
+
+    #[test]
+    fn a_derived_id_is_the_same_for_the_same_event_and_another_for_any_other() {
+        let order: OrderId = "b2c3d4e5-f6a7-4901-8cde-f12345678901".parse().unwrap();
+        let at = Timestamp::from_millisecond(1_771_324_200_000).unwrap();
+        let id = EventId::derived(order.0, "OrderCreated", at);
+        assert_eq!(id, EventId::derived(order.0, "OrderCreated", at));
+        assert_eq!(id.0.get_version_num(), 7);
+        let later = Timestamp::from_millisecond(1_771_324_200_001).unwrap();
+        for other in [
+            EventId::derived(order.0, "OrderShipped", at),
+            EventId::derived(OrderId::generate().0, "OrderCreated", at),
+            EventId::derived(order.0, "OrderCreated", later),
+        ] {
+            assert_ne!(id, other);
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod dead_letters;
 mod event;
 mod inbox;
 mod lane;
+mod ledger;
 mod message;
 mod notification;
 mod outcome;
@@ -41,6 +42,7 @@ pub use inbox::{
     InboxMessage,
 };
 pub use lane::{Ambiguous, Lane, Lanes};
+pub use ledger::{Heard, NotificationLedger, Stale};
 pub use message::{Address, Contact, LineItem, OrderDetails};
 pub use notification::{Channel, Content, Draft, Notification, Resent, Status, Summary};
 pub use outcome::{Delivery, EventHandler, Outcome};

@@ -43,10 +43,19 @@ pub struct NotificationRetention {
     pub batch: u32,
 }
 
+impl NotificationRetention {
+    /// What was written down since then is in the database for certain; what came before may be in
+    /// cold storage.
+    #[must_use]
+    pub fn kept_since(now: Timestamp) -> Timestamp {
+        years_before(now, KEPT_YEARS)
+    }
+}
+
 #[async_trait]
 impl Retained for NotificationRetention {
     async fn due(&self, now: Timestamp) -> Result<Tally, RetentionError> {
-        let archived = self.store.due(years_before(now, KEPT_YEARS)).await;
+        let archived = self.store.due(Self::kept_since(now)).await;
         let mut tally = Tally {
             archived: archived.map_err(RetentionError::of("counting notifications"))?,
             ..Tally::default()
@@ -104,7 +113,7 @@ impl NotificationRetention {
 
     /// Archives and deletes one batch; how many it had, or `None` when nothing is due.
     async fn archive_batch(&self, now: Timestamp) -> Result<Option<u64>, RetentionError> {
-        let before = years_before(now, KEPT_YEARS);
+        let before = Self::kept_since(now);
         let Some(archive) = &self.archive else {
             let due = self.store.due(before).await;
             return match due.map_err(RetentionError::of("counting notifications"))? {

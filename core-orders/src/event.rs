@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::line::Address;
 use crate::order::Order;
+use crate::state::{OrderState, OrderStatus};
 
 /// As much of an address as an event tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -66,6 +67,36 @@ pub struct OrderShipped {
     pub shipping_address: Region,
 }
 
+/// The events that an order raises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OrderEventKind {
+    /// It was placed.
+    Created,
+    /// It went on its way.
+    Shipped,
+}
+
+impl OrderEventKind {
+    /// The event of becoming this, if there is one.
+    #[must_use]
+    pub fn of(to: OrderStatus) -> Option<Self> {
+        match to {
+            OrderStatus::Pending => Some(Self::Created),
+            OrderStatus::Shipped => Some(Self::Shipped),
+            OrderStatus::Confirmed | OrderStatus::Delivered => None,
+        }
+    }
+
+    /// Its type on the wire, `OrderCreated`.
+    #[must_use]
+    pub fn event_type(self) -> &'static str {
+        match self {
+            Self::Created => "OrderCreated",
+            Self::Shipped => "OrderShipped",
+        }
+    }
+}
+
 /// An event of an order, to be stored and published with the change that raised it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderEvent {
@@ -108,6 +139,54 @@ impl OrderEvent {
         ))
     }
 
+    /// The event as it was when it happened, made anew of the order; `None` if it has not happened.
+    #[must_use]
+    pub fn rebuilt(kind: OrderEventKind, id: EventId, order: &Order) -> Option<Self> {
+        match kind {
+            OrderEventKind::Created => Some(Self::created(id, &order.clone().as_placed())),
+            OrderEventKind::Shipped => {
+                let (confirmed_at, shipped_at) =
+                    order.state.confirmed_at().zip(order.state.shipped_at())?;
+                let state = OrderState::Shipped {
+                    confirmed_at,
+                    shipped_at,
+                };
+                let then = Order {
+                    state,
+                    ..order.clone()
+                };
+                Some(Self::shipped(id, &then, shipped_at))
+            }
+        }
+    }
+
+    /// Which of an order's events it is.
+    #[must_use]
+    pub fn kind(&self) -> OrderEventKind {
+        match self {
+            Self::Created(_) => OrderEventKind::Created,
+            Self::Shipped(_) => OrderEventKind::Shipped,
+        }
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn order_id(&self) -> OrderId {
+        match self {
+            Self::Created(envelope) => envelope.payload.order_id,
+            Self::Shipped(envelope) => envelope.payload.order_id,
+        }
+    }
+
+    /// When it happened.
+    #[must_use]
+    pub fn occurred_at(&self) -> Timestamp {
+        match self {
+            Self::Created(envelope) => envelope.timestamp,
+            Self::Shipped(envelope) => envelope.timestamp,
+        }
+    }
+
     /// The event's id.
     #[must_use]
     pub fn id(&self) -> EventId {
@@ -120,10 +199,7 @@ impl OrderEvent {
     /// Its type, `OrderCreated` or `OrderShipped`.
     #[must_use]
     pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::Created(_) => "OrderCreated",
-            Self::Shipped(_) => "OrderShipped",
-        }
+        self.kind().event_type()
     }
 
     /// Where the broker routes it.

@@ -5,6 +5,7 @@
 
 mod app;
 mod event;
+mod ledger;
 mod line;
 mod once;
 mod order;
@@ -16,7 +17,8 @@ pub mod testing;
 mod trail;
 
 pub use app::{AccessError, Orders, PlaceError, Placement, TransitionFailure};
-pub use event::{OrderCreated, OrderEvent, OrderShipped, Region};
+pub use event::{OrderCreated, OrderEvent, OrderEventKind, OrderShipped, Region};
+pub use ledger::{Ledger, LedgerEvent, OrderLedger, Repair, Step};
 pub use line::{Address, Country, LineItem, Notes, ProductName, Quantity, UnitPrice};
 pub use once::{Fingerprint, IdempotencyKey, KeyedRequest, Once};
 pub use order::{Actor, Change, HistoryEntry, NewOrder, Order, Placed, Reason};

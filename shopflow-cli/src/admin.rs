@@ -13,6 +13,7 @@ pub(crate) mod orders;
 pub(crate) mod outbox;
 mod output;
 mod place;
+pub(crate) mod reconcile;
 pub(crate) mod retention;
 pub(crate) mod templates;
 pub(crate) mod token;

@@ -7,6 +7,7 @@ mod doctor;
 mod notifications;
 mod orders;
 mod outbox;
+mod reconcile;
 mod templates;
 mod users;
 
@@ -30,6 +31,7 @@ pub(crate) use notifications::{
 };
 pub(crate) use orders::{ExplainArgs, OrderArgs, OrderCommand, OrderListArgs, TransitionArgs};
 pub(crate) use outbox::{OutboxCommand, OutboxFlushArgs, OutboxListArgs};
+pub(crate) use reconcile::ReconcileArgs;
 pub(crate) use templates::{
     TemplateCheckArgs, TemplateCommand, TemplateListArgs, TemplateRenderArgs,
 };
@@ -41,9 +43,15 @@ pub(crate) use users::{
 /// The order backend: accounts, orders, notifications.
 ///
 /// Every setting is an environment variable and a flag; the flag wins. Beside a secret X, X_FILE
-/// reads it from a file.
+/// reads it from a file. Admin commands work on the database of the service whose data they are about, or
+/// with --data-dir on a folder of shopflow dev.
 #[derive(Debug, Parser)]
-#[command(name = "shopflow", version, propagate_version = true)]
+#[command(
+    name = "shopflow",
+    version,
+    propagate_version = true,
+    after_help = "Examples:\n  shopflow dev                 try it, nothing has to be installed\n  shopflow doctor orders       what is wrong with a service, or with what it needs\n  shopflow orders explain ID   what became of an order, and what it is waiting for\n  shopflow dlq group           what could not be mailed, by cause"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -61,13 +69,17 @@ pub(crate) enum Command {
     Dev(Box<DevArgs>),
     /// Bring a service's database up to date and exit
     Migrate(MigrateArgs),
-    /// Make tokens, and look into them
+    /// Make service tokens, and look into any token
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Look after users
+    /// List users, change their role or access, reset passwords, end logins
+    ///
+    /// The database is that of the auth service.
     #[command(subcommand)]
     Users(UsersCommand),
-    /// Look after orders
+    /// List and explain orders, and move them on
+    ///
+    /// The database is that of the order service.
     #[command(subcommand)]
     Orders(OrderCommand),
     /// Look at mails and texts, and send them once more
@@ -91,6 +103,8 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  shopflow man | man -l -")]
     Man,
     /// Look at events on their way to the broker, and publish them
+    ///
+    /// The database is that of the auth service or of the order service: each has an outbox.
     #[command(subcommand)]
     Outbox(Box<OutboxCommand>),
     /// Look for all that is wrong with a service and what it needs; changes and sends nothing
@@ -100,8 +114,19 @@ pub(crate) enum Command {
     /// what to do. Exit code 1 when something failed.
     Doctor(DoctorArgs),
     /// Look into dead letters, replay or discard them
+    ///
+    /// Dead letters are events that could not be worked off; most are mails that were never sent.
+    /// They are on the broker. With the database of the notification service, it is kept there who
+    /// did what with them.
     #[command(subcommand)]
     Dlq(Box<DlqCommand>),
+    /// Look for orders without their event or their mail, and mend them with --fix
+    ///
+    /// Finds orders whose event was never stored, events that went out and of which nothing was
+    /// written down, notifications that are stuck, and orders that their history contradicts. With
+    /// --fix their events go out (again); what was sent is not sent again, since notifications are known by
+    /// the event's id. Exit code 1 when something is left.
+    Reconcile(Box<ReconcileArgs>),
     /// Let go of what need not be kept
     #[command(subcommand)]
     Retention(RetentionCommand),

@@ -14,8 +14,8 @@ mod retention;
 mod services;
 
 pub(crate) use args::{
-    AuthArgs, BrokerArgs, DatabaseArgs, KeyArgs, NotifyArgs, OrdersArgs, OtherPlaceArgs,
-    RetentionArgs, ScryptArgs,
+    AuthArgs, BrokerArgs, DatabaseArgs, KeyArgs, NotifyArgs, NotifyPlaceArgs, OrdersArgs,
+    OtherPlaceArgs, RetentionArgs, ScryptArgs,
 };
 pub(crate) use auth::{AuthConfig, KeyConfig, PolicyConfig};
 pub(crate) use dev::{DevArgs, DevConfig};

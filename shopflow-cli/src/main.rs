@@ -88,6 +88,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Outbox(command) => admin::outbox::run(&command),
         Command::Doctor(args) => admin::doctor::run(&args),
         Command::Dlq(command) => admin::dlq::run(&command),
+        Command::Reconcile(args) => admin::reconcile::run(&args),
         Command::Retention(command) => admin::retention::run(&command),
     }
 }

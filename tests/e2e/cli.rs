@@ -5,6 +5,7 @@ mod doctor;
 mod explain;
 mod notifications;
 mod orders;
+mod reconcile;
 mod resend;
 mod sessions;
 mod templates;

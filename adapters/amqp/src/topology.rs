@@ -144,6 +144,29 @@ pub async fn inspect(url: &str) -> Result<Vec<Mismatch>, BoxError> {
     Ok(found)
 }
 
+/// How many events wait on the broker at `url` to be worked off, or for another attempt; without those
+/// that a consumer has in hand.
+///
+/// # Errors
+/// When the broker is away, or one of the queues is not there.
+pub async fn waiting(url: &str) -> Result<u64, BoxError> {
+    let connection = connect(url, "shopflow reconcile").await?;
+    let channel = connection.create_channel().await?;
+    let mut all = 0;
+    for queue in &WORK_QUEUES {
+        let dead_letters = queue.dead_letter_queue();
+        for one in queues_of(queue) {
+            if one.name != dead_letters {
+                let told = declared(&channel, &one, true).await?;
+                all += u64::from(told.message_count());
+            }
+        }
+    }
+    // It would close by itself a moment later.
+    let _ = connection.close(200, "counted".into()).await;
+    Ok(all)
+}
+
 /// What the answer to a declaration tells of a thing. It is first declared passively, which asks
 /// whether it is there at all; only then in full, which compares it and then makes nothing.
 fn mismatch(name: &str, told: lapin::Result<()>) -> lapin::Result<Option<Mismatch>> {
@@ -205,18 +228,17 @@ async fn exchange(
 }
 
 async fn declare_queue(channel: &Channel, queue: &Queue, passive: bool) -> lapin::Result<()> {
+    declared(channel, queue, passive).await.map(drop)
+}
+
+async fn declared(channel: &Channel, queue: &Queue, passive: bool) -> lapin::Result<lapin::Queue> {
     let options = QueueDeclareOptions {
         passive,
         ..QueueDeclareOptions::durable()
     };
-    channel
-        .queue_declare(
-            ShortString::from(queue.name.as_str()),
-            options,
-            queue.arguments.clone(),
-        )
-        .await
-        .map(drop)
+    let name = ShortString::from(queue.name.as_str());
+    let arguments = queue.arguments.clone();
+    channel.queue_declare(name, options, arguments).await
 }
 
 async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) -> lapin::Result<()> {

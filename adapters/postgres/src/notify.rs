@@ -1,5 +1,6 @@
 //! Notifications: one per event and channel, claimed by a lease before they are sent.
 
+mod ledger;
 mod list;
 mod row;
 

@@ -1,5 +1,6 @@
 //! Orders with their history and their events.
 
+mod ledger;
 mod list;
 mod row;
 mod trail;

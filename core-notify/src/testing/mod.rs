@@ -4,6 +4,7 @@ pub mod archive;
 pub mod bus;
 pub mod contract;
 pub mod dead_letter_log;
+pub mod ledger;
 pub mod retention;
 
 use core_kernel::{Clock, EventId, NotificationId, OrderId, SystemClock, TokenId, UserId};

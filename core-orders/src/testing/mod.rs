@@ -1,6 +1,7 @@
 //! For tests of this core, of its adapters, and of adapters that others write.
 
 pub mod contract;
+pub mod ledger;
 pub mod retention;
 pub mod trail;
 

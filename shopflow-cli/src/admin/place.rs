@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use core_auth::{OneTimeStore, SessionStore, UserStore};
-use core_notify::NotificationStore;
-use core_orders::{OrderStore, OrderTrail};
+use core_notify::{NotificationLedger, NotificationStore};
+use core_orders::{OrderLedger, OrderStore, OrderTrail};
 use shopflow_embedded::Database;
 use shopflow_postgres::{
     PgNotificationStore, PgOneTimeStore, PgOrderStore, PgSessionStore, PgUserStore, pool,
@@ -116,6 +116,22 @@ impl Data {
         match self {
             Self::Server(pool) => Arc::new(PgOrderStore::new(pool.clone())),
             Self::Folder(database) => Arc::new(database.orders()),
+        }
+    }
+
+    /// The orders with their history and their events, many at a time.
+    pub(crate) fn order_ledger(&self) -> Arc<dyn OrderLedger> {
+        match self {
+            Self::Server(pool) => Arc::new(PgOrderStore::new(pool.clone())),
+            Self::Folder(database) => Arc::new(database.orders()),
+        }
+    }
+
+    /// Which notifications there are, and which are stuck.
+    pub(crate) fn notification_ledger(&self) -> Arc<dyn NotificationLedger> {
+        match self {
+            Self::Server(pool) => Arc::new(PgNotificationStore::new(pool.clone())),
+            Self::Folder(database) => Arc::new(database.notifications()),
         }
     }
 

@@ -118,7 +118,7 @@ pub(crate) struct DlqGroupArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DlqShowArgs {
-    /// The event's id
+    /// The event's id, as dlq list tells it
     pub(crate) message_id: String,
     #[command(flatten)]
     pub(crate) output: OutputArgs,

@@ -22,7 +22,7 @@ pub(crate) enum OrderCommand {
     History(OrderArgs),
     /// Tell all that became of an order, in all services, and what it is waiting for
     ///
-    /// The databases of the other services are those of --auth-database-url and
+    /// The order service's database is --database-url. The databases of the other services are those of --auth-database-url and
     /// --notify-database-url, or the same; dead letters are on --rabbitmq-url. What cannot be read is
     /// named, and the rest is told.
     #[command(

@@ -36,6 +36,12 @@ settings! {
     OtherPlaceArgs {
         auth_database_url = "AUTH_DATABASE_URL", "PostgreSQL of the auth service [default: DATABASE_URL]";
         auth_database_url_file = "AUTH_DATABASE_URL_FILE", "File with AUTH_DATABASE_URL in it";
+    } with { notify: NotifyPlaceArgs, }
+}
+
+settings! {
+    /// Where the data of the notification service is, if it is elsewhere.
+    NotifyPlaceArgs {
         notify_database_url = "NOTIFY_DATABASE_URL", "PostgreSQL of the notification service [default: DATABASE_URL]";
         notify_database_url_file = "NOTIFY_DATABASE_URL_FILE", "File with NOTIFY_DATABASE_URL in it";
     }

@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 use shopflow_http::{Edge, is_base_url};
 
 use super::args::{
-    BrokerArgs, DatabaseArgs, HttpArgs, LogArgs, OrdersArgs, OtherPlaceArgs, PeerArgs,
+    BrokerArgs, DatabaseArgs, HttpArgs, LogArgs, NotifyPlaceArgs, OrdersArgs, OtherPlaceArgs,
+    PeerArgs,
 };
 use super::limits::RedisConfig;
 use super::problems::Problems;
@@ -108,29 +109,36 @@ impl DatabaseArgs {
 impl OtherPlaceArgs {
     /// The databases of auth and of notify, where they are not the one that is known already.
     pub(crate) fn check(&self, problems: &mut Problems) -> [Option<DatabaseConfig>; 2] {
-        let mut other = |name, value: &Option<String>, file: &Option<String>| {
-            let url = secret(problems, name, value.as_ref(), file.as_ref());
-            let url = check(problems, name, url, |url| {
-                shopflow_postgres::check_url(url.expose())
-            });
-            url.map(|url| DatabaseConfig {
-                url,
-                max_connections: 2,
-            })
-        };
+        let (url, file) = (&self.auth_database_url, &self.auth_database_url_file);
         [
-            other(
-                "AUTH_DATABASE_URL",
-                &self.auth_database_url,
-                &self.auth_database_url_file,
-            ),
-            other(
-                "NOTIFY_DATABASE_URL",
-                &self.notify_database_url,
-                &self.notify_database_url_file,
-            ),
+            other(problems, "AUTH_DATABASE_URL", url, file),
+            self.notify.check(problems),
         ]
     }
+}
+
+impl NotifyPlaceArgs {
+    /// The database of notify, where it is not the one that is known already.
+    pub(crate) fn check(&self, problems: &mut Problems) -> Option<DatabaseConfig> {
+        let (url, file) = (&self.notify_database_url, &self.notify_database_url_file);
+        other(problems, "NOTIFY_DATABASE_URL", url, file)
+    }
+}
+
+fn other(
+    problems: &mut Problems,
+    name: &'static str,
+    value: &Option<String>,
+    file: &Option<String>,
+) -> Option<DatabaseConfig> {
+    let url = secret(problems, name, value.as_ref(), file.as_ref());
+    let url = check(problems, name, url, |url| {
+        shopflow_postgres::check_url(url.expose())
+    })?;
+    Some(DatabaseConfig {
+        url,
+        max_connections: 2,
+    })
 }
 
 impl HttpArgs {

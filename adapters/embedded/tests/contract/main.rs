@@ -39,6 +39,17 @@ macro_rules! suites {
             }
 
             core_orders::order_trail_contract!(trail);
+
+            async fn ledger() -> core_orders::testing::ledger::Fixture {
+                let database = $open().await;
+                core_orders::testing::ledger::Fixture {
+                    ledger: Arc::new(database.orders()),
+                    store: Arc::new(database.orders()),
+                    outbox: Arc::new(database.outbox()),
+                }
+            }
+
+            core_orders::order_ledger_contract!(ledger);
         }
 
         mod auth {
@@ -65,6 +76,16 @@ macro_rules! suites {
             }
 
             core_notify::notification_store_contract!(fixture);
+
+            async fn ledger() -> core_notify::testing::ledger::Fixture {
+                let database = $open().await;
+                core_notify::testing::ledger::Fixture {
+                    ledger: Arc::new(database.notifications()),
+                    store: Arc::new(database.notifications()),
+                }
+            }
+
+            core_notify::notification_ledger_contract!(ledger);
         }
 
         mod dead_letter_log {

@@ -51,6 +51,17 @@ mod orders {
     }
 
     core_orders::order_trail_contract!(trail);
+
+    async fn ledger() -> core_orders::testing::ledger::Fixture {
+        let pool = database(Schema::Orders).await;
+        core_orders::testing::ledger::Fixture {
+            ledger: Arc::new(PgOrderStore::new(pool.clone())),
+            store: Arc::new(PgOrderStore::new(pool.clone())),
+            outbox: Arc::new(PgOutbox::orders(pool)),
+        }
+    }
+
+    core_orders::order_ledger_contract!(ledger);
 }
 
 mod auth {
@@ -77,6 +88,16 @@ mod notify {
     }
 
     core_notify::notification_store_contract!(fixture);
+
+    async fn ledger() -> core_notify::testing::ledger::Fixture {
+        let pool = database(Schema::Notify).await;
+        core_notify::testing::ledger::Fixture {
+            ledger: Arc::new(PgNotificationStore::new(pool.clone())),
+            store: Arc::new(PgNotificationStore::new(pool)),
+        }
+    }
+
+    core_notify::notification_ledger_contract!(ledger);
 }
 
 mod letting_go {

@@ -1,0 +1,123 @@
+//! `shopflow reconcile`: orders, events and notifications against each other.
+//!
+//! What is mended is mended by its event alone, under an id that the notification service knows or
+//! would know: so it may be done twice, and beside running services, and mails once.
+
+mod finding;
+mod show;
+mod sources;
+mod walk;
+
+use anyhow::anyhow;
+use core_kernel::{Clock, SystemClock};
+use core_notify::NotificationRetention;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::SignedDuration;
+
+use super::confirm;
+use super::output::{json, note, say};
+use super::walk::ago;
+use crate::Failure;
+use crate::cli::{Output, ReconcileArgs};
+use crate::config::Problems;
+use crate::serve::block_on;
+use finding::Window;
+use sources::{Afloat, Sources};
+use walk::{Report, Walk};
+
+/// What went to cold storage went there by a clock that may be another.
+const MARGIN: SignedDuration = SignedDuration::from_hours(24);
+
+pub(crate) fn run(args: &ReconcileArgs) -> Result<(), Failure> {
+    block_on(reconcile(args))
+}
+
+async fn reconcile(args: &ReconcileArgs) -> Result<(), Failure> {
+    let mut problems = Problems::default();
+    let place = args.place.check(&mut problems);
+    let notify = args.notify.check(&mut problems);
+    let broker = match args.fix && args.place.data_dir.is_none() {
+        true => args.broker.required(&mut problems),
+        false => args.broker.optional(&mut problems),
+    };
+    let window = args.window(&mut problems);
+    let place = problems.finish(place)?;
+    let (sources, data) = Sources::open(&place, notify).await?;
+    let afloat = Afloat::look(&place, &data, broker.as_ref()).await;
+    let afloat = match afloat {
+        Ok(afloat) => Some(afloat),
+        Err(error) if args.fix => return Err(error.into()),
+        Err(error) => {
+            note(&format!("Dead letters are not looked at: {error:#}"));
+            None
+        }
+    };
+    // Hidden where standard error is no terminal.
+    let bar = ProgressBar::no_length().with_style(style());
+    let mut walk = Walk {
+        sources,
+        afloat,
+        window,
+        output: None,
+        mends: false,
+        bar: bar.clone(),
+        report: Report::default(),
+    };
+    if args.fix && !args.yes.yes {
+        walk.all().await?;
+        let curable = walk.report.curable;
+        walk.report = Report::default();
+        if curable > 0 {
+            let what = format!("Let the events of {curable} findings go out?");
+            bar.suspend(|| confirm(&what, false))?;
+        }
+    }
+    walk.output = Some(args.output.output);
+    walk.mends = args.fix;
+    walk.all().await?;
+    bar.finish_and_clear();
+    tell(args.output.output, &walk.report)
+}
+
+fn style() -> ProgressStyle {
+    let template = "{spinner} {pos} orders {per_sec}";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+impl ReconcileArgs {
+    fn window(&self, problems: &mut Problems) -> Window {
+        let now = SystemClock.now();
+        let until = ago(problems, "--older-than", Some(&self.older_than), now);
+        let since = ago(problems, "--newer-than", self.newer_than.as_ref(), now);
+        let kept = NotificationRetention::kept_since(now) + MARGIN;
+        Window {
+            now,
+            until: until.unwrap_or(now),
+            since: since.map_or(kept, |since| since.max(kept)),
+        }
+    }
+}
+
+fn tell(output: Output, report: &Report) -> Result<(), Failure> {
+    match output {
+        Output::Json => json(&report.json())?,
+        Output::Table => {
+            let found = report.found();
+            let (orders, queued) = (report.orders, report.queued);
+            say(&format!(
+                "{orders} orders and {queued} queued notifications looked at: {found} found, {} mended",
+                report.mended
+            ))?;
+        }
+    }
+    for (service, why) in &report.missing {
+        note(&format!("Not looked at, {service}: {why}"));
+    }
+    let left = report.found() - report.mended;
+    match (left, report.missing.is_empty()) {
+        (0, true) => Ok(()),
+        (0, false) => Err(anyhow!("not everything could be looked at").into()),
+        (1, _) => Err(anyhow!("1 finding is left").into()),
+        (left, _) => Err(anyhow!("{left} findings are left").into()),
+    }
+}
