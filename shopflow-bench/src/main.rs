@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what was asked for")]
 
+mod commands;
 mod revocations;
 mod storm;
 
@@ -41,6 +42,10 @@ struct Options {
     /// Measure instead what it takes to remember so many revoked sessions
     #[arg(long, value_name = "COUNT")]
     revocations: Option<usize>,
+    /// Measure admin commands instead: their start, listings of a million rows, and the replay of so
+    /// many dead letters
+    #[arg(long, value_name = "LETTERS")]
+    commands: Option<usize>,
     /// Customers who order in turn
     #[arg(long, default_value_t = 10)]
     customers: usize,
@@ -62,6 +67,10 @@ async fn main() {
     let options = Options::parse();
     if let Some(count) = options.revocations {
         revocations::report(count);
+        return;
+    }
+    if let Some(letters) = options.commands {
+        commands::report(&options.program, letters).await;
         return;
     }
     let backend = match options.embedded {
