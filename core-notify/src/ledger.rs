@@ -29,6 +29,8 @@ pub struct Stale {
     pub channel: Channel,
     /// Its type key, `order_created`.
     pub type_key: String,
+    /// Whether it is another one once more, by intent.
+    pub resent: bool,
     /// When anything last happened to it.
     pub since: Timestamp,
 }

@@ -92,6 +92,7 @@ pub async fn only_what_is_queued_and_nobody_holds_is_stale(fixture: Fixture) {
     assert_eq!(stale[0].order_id, wanted.order_id);
     assert_eq!(stale[0].channel, Channel::Email);
     assert_eq!(stale[0].type_key, wanted.type_key);
+    assert!(!stale[0].resent);
 }
 
 /// It was released a moment ago.

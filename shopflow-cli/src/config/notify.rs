@@ -130,11 +130,7 @@ impl NotifyArgs {
             .twilio_api_base_url
             .clone()
             .filter(|url| !url.trim().is_empty());
-        base_url(
-            problems,
-            "TWILIO_API_BASE_URL",
-            url.or(Some(own)).as_ref(),
-        )
+        base_url(problems, "TWILIO_API_BASE_URL", url.or(Some(own)).as_ref())
     }
 
     pub(super) fn twilio(&self, problems: &mut Problems) -> Option<Account> {

@@ -14,7 +14,8 @@ use crate::value::Micros;
 const HEARD: &str = "SELECT DISTINCT type FROM notifications WHERE order_id = ?1";
 
 const STALE: &str = "
-    SELECT id, event_id, order_id, channel, type, updated_at
+    SELECT id, event_id, order_id, channel, type, updated_at,
+           resend_of IS NOT NULL AS resent
     FROM notifications
     WHERE status = 'queued' AND updated_at <= ?1 AND (lease_until IS NULL OR lease_until < ?2)
       AND id > ?3
@@ -29,6 +30,7 @@ struct StaleRow {
     #[sqlx(rename = "type")]
     type_key: String,
     updated_at: Micros,
+    resent: bool,
 }
 
 impl TryFrom<StaleRow> for Stale {
@@ -43,6 +45,7 @@ impl TryFrom<StaleRow> for Stale {
             order_id: row.order_id.map(OrderId),
             channel: channel.ok_or_else(|| StoreError::Broken(broken()))?,
             type_key: row.type_key,
+            resent: row.resent,
             since: row.updated_at.0,
         })
     }

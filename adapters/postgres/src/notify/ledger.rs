@@ -15,7 +15,8 @@ use crate::pool::within;
 const HEARD: &str = "SELECT DISTINCT order_id, type FROM notifications WHERE order_id = ANY($1)";
 
 const STALE: &str = "
-    SELECT id, event_id, order_id, channel, type, updated_at
+    SELECT id, event_id, order_id, channel, type, updated_at,
+           resend_of IS NOT NULL AS resent
     FROM notifications
     WHERE status = 'queued' AND updated_at <= $1 AND (lease_until IS NULL OR lease_until < now())
       AND id > $2
@@ -30,6 +31,7 @@ struct StaleRow {
     #[sqlx(rename = "type")]
     type_key: String,
     updated_at: jiff_sqlx::Timestamp,
+    resent: bool,
 }
 
 impl TryFrom<StaleRow> for Stale {
@@ -47,6 +49,7 @@ impl TryFrom<StaleRow> for Stale {
             order_id: row.order_id.map(OrderId),
             channel: Channel::from_word(&row.channel).ok_or_else(broken)?,
             type_key: row.type_key,
+            resent: row.resent,
             since: row.updated_at.to_jiff(),
         })
     }
