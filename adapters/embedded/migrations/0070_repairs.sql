@@ -14,3 +14,5 @@ CREATE TABLE order_repairs (
 CREATE INDEX idx_order_outbox_subject ON order_outbox (subject, id);
 -- Serves who looks for what is stuck.
 CREATE INDEX idx_notifications_queued ON notifications (id) WHERE status = 'queued';
+-- Serves the list of those in one role, newest first: there are few admins among many customers.
+CREATE INDEX idx_users_role ON users (role, created_at, id);

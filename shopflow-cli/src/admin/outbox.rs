@@ -79,13 +79,14 @@ async fn list(args: &OutboxListArgs) -> Result<(), Failure> {
     let mut problems = Problems::default();
     let place = args.place.check(&mut problems);
     let data = problems.finish(place)?.open("shopflow outbox", 2).await?;
-    let (mut rows, mut data_rows, mut waiting) = (Vec::new(), Vec::new(), 0);
-    let now = SystemClock.now();
+    let (mut rows, mut data_rows, mut more) = (Vec::new(), Vec::new(), false);
+    let (now, limit) = (SystemClock.now(), args.limit as usize);
     for named in outboxes(&data).await? {
-        let backlog = named.outbox.backlog().await;
-        waiting += backlog.map_err(|error| named.failed(error))?.waiting;
-        let events = named.outbox.waiting(args.limit).await;
-        for event in events.map_err(|error| named.failed(error))? {
+        // One more tells whether others follow. To count them all takes long when many wait.
+        let events = named.outbox.waiting(args.limit.saturating_add(1)).await;
+        let events = events.map_err(|error| named.failed(error))?;
+        more |= events.len() > limit;
+        for event in events.iter().take(limit) {
             rows.push(vec![
                 event.event_id.to_string(),
                 event.event_type.clone(),
@@ -93,13 +94,12 @@ async fn list(args: &OutboxListArgs) -> Result<(), Failure> {
                 age(now.duration_since(event.since)),
                 event.refusals.to_string(),
             ]);
-            data_rows.push(json_of(&event));
+            data_rows.push(json_of(event));
         }
     }
-    let shown = rows.len();
-    let more = (waiting > shown as u64).then(|| format!("{shown} of {waiting}; see --limit"));
+    let more = more.then_some("more wait; see --limit");
     let head = ["EVENT", "TYPE", "SUBJECT", "AGE", "REFUSALS"];
-    listing(args.output.output, &head, rows, data_rows, more.as_deref())
+    listing(args.output.output, &head, rows, data_rows, more)
 }
 
 /// In whole seconds, `1m 5s`.
