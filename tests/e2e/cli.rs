@@ -3,6 +3,7 @@
 mod base;
 mod doctor;
 mod explain;
+mod incident;
 mod notifications;
 mod orders;
 mod reconcile;
