@@ -53,7 +53,9 @@ async fn tables(pool: &PgPool, schema: Schema) -> Finding {
     };
     match drift(pool, schema).await {
         Err(error) => {
-            let code = error.as_database_error().and_then(|error| error.code());
+            let code = error
+                .as_database_error()
+                .and_then(sqlx::error::DatabaseError::code);
             match code.as_deref() {
                 Some("42P01") => fail(name, format!("there are no tables of {service}"), migrate),
                 _ => fail(name, chain(&error), migrate),

@@ -82,7 +82,7 @@ pub(super) async fn ses(region: &str, from: &str) -> Vec<Finding> {
         let sender = SesSender::connect(region, from).await;
         vec![standing("ses", sender.account().await, advice)]
     };
-    bounded("ses", advice, check).await
+    bounded("ses", advice, Box::pin(check)).await
 }
 
 pub(super) async fn twilio(client: &HttpClient, account: &Account, url: &str) -> Vec<Finding> {
