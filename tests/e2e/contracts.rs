@@ -93,7 +93,11 @@ fn consumers_read_what_the_contracts_show() {
     assert_eq!(order.total_amount.to_string(), "112.97");
     let contact: Contact = serde_json::from_value(golden("auth-user.json")).unwrap();
     assert_eq!(contact.email, "jane.doe@example.com");
-    for name in ["event-order-created.json", "event-order-shipped.json"] {
+    for name in [
+        "event-order-created.json",
+        "event-order-shipped.json",
+        "event-notification-resend-requested.json",
+    ] {
         let event = Event::parse(golden(name).to_string().as_bytes()).unwrap();
         assert_eq!(event.order_id(), Some(order.id));
     }

@@ -12,14 +12,12 @@ use crate::breaker::Breaker;
 use crate::event::{Event, Subject};
 use crate::lane::Lanes;
 use crate::message::Contact;
-use crate::notification::{Channel, Content, Draft, Resent};
+use crate::notification::{Channel, Content, Draft};
 use crate::outcome::{Delivery, EventHandler, Outcome};
 use crate::ports::{
     Claim, ContactReader, EmailSender, Job, NotificationStore, OrderReader, ReadError, SmsSender,
     StoreError, TokenReader,
 };
-use crate::resend::Resend;
-use crate::retention::PURGED;
 use crate::retry::delay_after;
 use crate::template::{Facts, Links, Templates};
 
@@ -98,39 +96,6 @@ impl Notifier {
         };
         let claims = self.store.enqueue(&drafts).await;
         claims.map_err(|error| from_store(&error, delivery.attempt))
-    }
-
-    /// What was sent once, in the same words and to the same recipient.
-    async fn copy(&self, event: &Event, resend: &Resend, attempt: u32) -> Result<Draft, Outcome> {
-        let found = self.store.find(resend.resend_of).await;
-        let first = found
-            .map_err(|error| from_store(&error, attempt))?
-            .filter(|first| first.summary.recipient != PURGED)
-            .ok_or_else(|| {
-                let reason = "what was to be sent again is not there any more";
-                dead("expired", reason.to_owned(), Vec::new())
-            })?;
-        let summary = first.summary;
-        Ok(Draft {
-            id: resend.notification_id,
-            event_id: event.id,
-            user_id: summary.user_id,
-            order_id: summary.order_id,
-            channel: summary.channel,
-            type_key: event.kind.type_key(),
-            recipient: summary.recipient,
-            content: Content {
-                subject: summary.subject,
-                body: first.body,
-                plain: first.plain,
-            },
-            created_at: self.clock.now(),
-            resent: Some(Resent {
-                of: summary.id,
-                by: resend.by.clone(),
-                reason: resend.reason.clone(),
-            }),
-        })
     }
 
     /// What a neighbour told. One that makes no sense for event after event is out of order, and is
@@ -300,7 +265,7 @@ impl Notifier {
     }
 }
 
-fn dead(class: &'static str, reason: String, channels: Vec<Channel>) -> Outcome {
+pub(super) fn dead(class: &'static str, reason: String, channels: Vec<Channel>) -> Outcome {
     Outcome::Dead {
         class,
         reason,
@@ -310,7 +275,7 @@ fn dead(class: &'static str, reason: String, channels: Vec<Channel>) -> Outcome 
 
 /// Our own database away is nothing that an attempt should be counted for; a row that it cannot
 /// take or read is.
-fn from_store(error: &StoreError, attempt: u32) -> Outcome {
+pub(super) fn from_store(error: &StoreError, attempt: u32) -> Outcome {
     match error {
         StoreError::Unavailable(_) => Outcome::Wait {
             reason: chain(error),

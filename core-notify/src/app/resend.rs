@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use core_kernel::{Clock, EventPublisher, NotificationId, PublishError, RequestContext, Text};
 
-use crate::event::EventKind;
-use crate::notification::{Notification, Status};
+use super::deliver::{Notifier, dead, from_store};
+use crate::event::{Event, EventKind};
+use crate::notification::{Content, Draft, Notification, Resent, Status};
+use crate::outcome::Outcome;
 use crate::ports::{NotificationStore, StoreError};
 use crate::resend::Resend;
 use crate::retention::PURGED;
@@ -108,4 +110,44 @@ fn kind_of(notification: &Notification) -> Result<EventKind, ResendError> {
     let kind = EventKind::with_type_key(&notification.summary.type_key);
     let kind = kind.filter(|kind| kind.is_about_order());
     kind.ok_or(ResendError::HadToken)
+}
+
+impl Notifier {
+    /// What was sent once, in the same words and to the same recipient.
+    pub(super) async fn copy(
+        &self,
+        event: &Event,
+        resend: &Resend,
+        attempt: u32,
+    ) -> Result<Draft, Outcome> {
+        let found = self.store.find(resend.resend_of).await;
+        let first = found
+            .map_err(|error| from_store(&error, attempt))?
+            .filter(|first| first.summary.recipient != PURGED)
+            .ok_or_else(|| {
+                let reason = "what was to be sent again is not there any more";
+                dead("expired", reason.to_owned(), Vec::new())
+            })?;
+        let summary = first.summary;
+        Ok(Draft {
+            id: resend.notification_id,
+            event_id: event.id,
+            user_id: summary.user_id,
+            order_id: summary.order_id,
+            channel: summary.channel,
+            type_key: event.kind.type_key(),
+            recipient: summary.recipient,
+            content: Content {
+                subject: summary.subject,
+                body: first.body,
+                plain: first.plain,
+            },
+            created_at: self.clock.now(),
+            resent: Some(Resent {
+                of: summary.id,
+                by: resend.by.clone(),
+                reason: resend.reason.clone(),
+            }),
+        })
+    }
 }

@@ -140,7 +140,7 @@ mod tests {
             ),
             (
                 "order_created.txt",
-                "#{{ number }} {{ first_name | e('html') }}",
+                "#{{ number }} {{ first_name }} &lt;",
                 "hostile",
                 "is escaped",
             ),

@@ -106,6 +106,14 @@ async fn a_wish_goes_to_the_queue_of_the_first_and_says_who_and_why_and_no_words
     for private in ["jane", "shipped</p>"] {
         assert!(!event.payload.contains(private), "{}", event.payload);
     }
+    let shape = |event: &str| {
+        let event: serde_json::Value = serde_json::from_str(event).unwrap();
+        let keys = |part: &serde_json::Value| part.as_object().unwrap().keys().cloned().collect();
+        let shape: [Vec<String>; 2] = [keys(&event), keys(&event["payload"])];
+        shape
+    };
+    let kept = include_str!("../../../tests/contracts/event-notification-resend-requested.json");
+    assert_eq!(shape(&event.payload), shape(kept));
     let read = Event::parse(event.payload.as_bytes()).unwrap();
     assert_eq!((read.id, read.kind), (event.event_id, shipped));
     assert_eq!(read.order_id(), first.summary.order_id);
