@@ -3,6 +3,8 @@
 mod base;
 mod doctor;
 mod explain;
+mod golden;
+mod help;
 mod incident;
 mod notifications;
 mod orders;
@@ -10,6 +12,7 @@ mod reconcile;
 mod resend;
 mod sessions;
 mod templates;
+mod transcripts;
 mod users;
 
 use serde_json::Value;

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use shopflow_testkit::{Channel, Fault, wait_until};
 
 use crate::world::{Backend, SOON, World};
-use kit::{Ran, dlq, empty, golden, ids, import_golden, listed};
+use kit::{Ran, dlq, ids, import_golden, listed};
+
+pub(crate) use kit::{GOLDEN, empty, golden};
 
 back_ends! {
     both:

@@ -9,7 +9,7 @@ use shopflow_testkit::Process;
 use crate::world::{JWT_SECRET, SOON, run, shopflow};
 
 /// Every command below this one, as people type it.
-fn commands_below(path: &[String]) -> Vec<Vec<String>> {
+pub(super) fn commands_below(path: &[String]) -> Vec<Vec<String>> {
     let output = Command::new(shopflow())
         .args(path)
         .arg("--help")

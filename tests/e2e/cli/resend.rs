@@ -220,7 +220,7 @@ async fn without_a_broker_it_is_told_that_nobody_knows() {
     let why = "error: RABBITMQ_URL: is required (or RABBITMQ_URL_FILE, or --rabbitmq-url)\n";
     assert_eq!((told_off.code, &*told_off.output), (Some(2), why));
     let nobody = format!("amqp://127.0.0.1:{}/%2f", shopflow_testkit::free_port());
-    let doubt = told_with(&world, &args, &[("RABBITMQ_URL", &nobody)]).await;
+    let doubt = told_with(&world, &args, &[("RABBITMQ_URL", &*nobody)]).await;
     assert_eq!(doubt.code, Some(1), "{}", doubt.output);
     let said = "error: it may go out all the same; look before asking again: ";
     assert!(doubt.output.starts_with(said), "{}", doubt.output);

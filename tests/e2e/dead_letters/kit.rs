@@ -7,10 +7,10 @@ use shopflow_testkit::Process;
 use crate::world::{Backend, SOON, World, shopflow};
 
 /// Four letters as export writes them, oldest first.
-pub(super) const GOLDEN: &str = include_str!("../../contracts/dead-letters.ndjson");
+pub(crate) const GOLDEN: &str = include_str!("../../contracts/dead-letters.ndjson");
 
 /// The id of the letter with this number.
-pub(super) fn golden(number: usize) -> String {
+pub(crate) fn golden(number: usize) -> String {
     format!("019c6b2e-0000-7000-8000-{number:012}")
 }
 
@@ -24,7 +24,7 @@ pub(super) fn ids(letters: &[Value]) -> Vec<usize> {
 }
 
 /// A world without services, so that nobody consumes what is replayed.
-pub(super) async fn empty(on: Backend) -> World {
+pub(crate) async fn empty(on: Backend) -> World {
     let world = World::prepare(on, |_| ()).await;
     match world.data_dir() {
         Some(data) => {
