@@ -11,13 +11,14 @@ use crate::world::{Backend, SOON, World, shopflow};
 
 /// What differs from one run to the next, by its shape: `x` is a hex digit, `d` a digit, `D` some of
 /// them; and what stands in its place.
-const SHAPES: [(&str, &str); 7] = [
+const SHAPES: [(&str, &str); 8] = [
     ("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", "id"),
     ("dddd-dd-ddTdd:dd:dd.dddZ", "<time>"),
     ("dddd-dd-dd dd:dd:dd JST", "<time>"),
     ("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "<trace>"),
     ("127.0.0.1:D", "127.0.0.1:<port>"),
     ("D ms", "<ms> ms"),
+    ("Dh Dm Ds", "<age>"),
     ("#xxxxxxxx", "#<number>"),
 ];
 

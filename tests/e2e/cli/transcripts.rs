@@ -363,18 +363,15 @@ async fn outbox(on: Backend) {
     }
     let mut golden = Golden::new("outbox");
     golden.both(&world, &["outbox", "list"]).await;
+    // A thousand days, half an hour and a few seconds ago, so that its age has the same parts however
+    // long this takes.
     let old = match on {
-        Backend::Servers => "now() - interval '1000 days'",
-        Backend::Embedded => "(unixepoch() - 1000 * 86400) * 1000000",
+        Backend::Servers => "now() - interval '86401810 seconds'",
+        Backend::Embedded => "(unixepoch() - 86401810) * 1000000",
     };
     let waits = "UPDATE order_outbox SET published_at = NULL, refusals = 3, created_at = ";
     world.execute(&format!("{waits}{old}")).await;
-    // Its age grows by the second.
-    let listed = super::told(&world, &["outbox", "list"]).await;
-    let age = listed.lines()[1][3].to_owned();
-    let days = age.split(' ').next().unwrap();
-    assert!(["1000d", "24000h"].contains(&days), "{age}");
-    golden.json(&world, &["outbox", "list"]).await;
+    golden.both(&world, &["outbox", "list"]).await;
     golden.both(&world, &["outbox", "flush"]).await;
     golden.compare();
 }
