@@ -74,7 +74,7 @@ async fn examine(settings: Examined, schema: Schema) -> Result<Vec<Finding>, Fai
         Some(url) => checks.push(Box::pin(inside::broker(url))),
         // Only auth can do without.
         None if schema == Schema::Auth => {
-            let advice = "set RABBITMQ_URL; until then mails of one-time tokens wait";
+            let advice = "set RABBITMQ_URL; auth sends no mails without it";
             found.push(warn("broker", "RABBITMQ_URL is not set", advice));
         }
         None => {}
