@@ -25,7 +25,7 @@ pub use app::{
 };
 pub use change::{AuditEntry, Doing, Ending, Patch, Spending, UserChange};
 pub use keys::Keys;
-pub use one_time::{OneTimeRequest, OneTimeToken, Purpose, StoredOneTime};
+pub use one_time::{OneTimeRequest, OneTimeRequested, OneTimeToken, Purpose, StoredOneTime};
 pub use password::{
     Password, PasswordCrypto, PasswordHash, ScryptParams, ScryptParamsError, UnusableHash, Verdict,
 };

@@ -51,7 +51,8 @@ impl Purpose {
     }
 
     /// The type of the event that asks for the mail.
-    fn event_type(self) -> &'static str {
+    #[must_use]
+    pub fn event_type(self) -> &'static str {
         match self {
             Self::PasswordReset => "UserPasswordResetRequested",
             Self::EmailVerification => "UserEmailVerificationRequested",
@@ -59,7 +60,8 @@ impl Purpose {
     }
 
     /// Its routing key on `user.events`.
-    fn routing_key(self) -> &'static str {
+    #[must_use]
+    pub fn routing_key(self) -> &'static str {
         match self {
             Self::PasswordReset => "user.password_reset_requested",
             Self::EmailVerification => "user.email_verification_requested",
@@ -175,11 +177,16 @@ impl OneTimeRequest {
 
 /// Payload of both events. Neither address nor token is in it.
 #[derive(Serialize)]
-struct Requested {
-    user_id: UserId,
-    token_id: TokenId,
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct OneTimeRequested {
+    /// Whose token it is.
+    pub user_id: UserId,
+    /// The token's id, by which services are told the token.
+    pub token_id: TokenId,
+    /// From when on it does not work.
     #[serde(with = "wire_time")]
-    expires_at: Timestamp,
+    #[cfg_attr(feature = "schema", schema(schema_with = wire_time::schema))]
+    pub expires_at: Timestamp,
 }
 
 /// The event that asks for the mail with a token of this user.
@@ -193,7 +200,7 @@ fn event(
         event_type: token.purpose.event_type().to_owned(),
         timestamp: token.issued_at,
         version: Envelope::<()>::VERSION.to_owned(),
-        payload: Requested {
+        payload: OneTimeRequested {
             user_id,
             token_id: token.id,
             expires_at: token.expires_at,

@@ -9,6 +9,7 @@ use crate::{EventId, wire_time};
 ///
 /// Shape: `{"event_id","event_type":"OrderCreated","timestamp","version":"1.0","payload":{…}}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Envelope<P> {
     /// The same for one event, however often it is published.
     pub event_id: EventId,
@@ -16,6 +17,7 @@ pub struct Envelope<P> {
     pub event_type: String,
     /// When it happened.
     #[serde(with = "wire_time")]
+    #[cfg_attr(feature = "schema", schema(schema_with = wire_time::schema))]
     pub timestamp: Timestamp,
     /// The version of the schema: `major.minor`.
     pub version: String,

@@ -16,10 +16,11 @@ mod page;
 mod retention;
 #[cfg(feature = "testing")]
 pub mod retention_contract;
+#[cfg(feature = "schema")]
+pub mod schema;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;
-
 mod trace;
 mod verify;
 pub mod wire_time;

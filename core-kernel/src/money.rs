@@ -18,6 +18,25 @@ pub use iso_currency::Currency;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Money(Decimal);
 
+/// As it goes out: at least nothing, and never with a third fraction digit.
+#[cfg(feature = "schema")]
+impl utoipa::PartialSchema for Money {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        use utoipa::openapi::schema::{ObjectBuilder, Type};
+        ObjectBuilder::new()
+            .schema_type(Type::Number)
+            .description(Some(
+                "An exact amount with at most two fraction digits. Read it as a decimal.",
+            ))
+            .minimum(Some(0))
+            .multiple_of(Some(0.01))
+            .into()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl utoipa::ToSchema for Money {}
+
 /// Why a text or a number is no [`Money`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {

@@ -33,9 +33,24 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timesta
         .map_err(D::Error::custom)
 }
 
+/// What a time looks like, for documents.
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn schema() -> crate::schema::Object {
+    crate::schema::time(utoipa::openapi::schema::Type::String)
+}
+
 /// The same for a time that may be absent, which is `null` on the wire.
 pub mod option {
     use super::{Deserialize, Deserializer, Serializer, Timestamp};
+
+    /// What it looks like, for documents.
+    #[cfg(feature = "schema")]
+    #[must_use]
+    pub fn schema() -> crate::schema::Object {
+        use utoipa::openapi::schema::{SchemaType, Type};
+        crate::schema::time(SchemaType::from_iter([Type::String, Type::Null]))
+    }
 
     /// Writes the time as text, or `null`.
     ///

@@ -10,10 +10,12 @@ use crate::state::{OrderState, OrderStatus};
 
 /// As much of an address as an event tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Region {
     /// City.
     pub city: String,
     /// State or province, or `null`.
+    #[cfg_attr(feature = "schema", schema(required))]
     pub state: Option<String>,
     /// ISO 3166-1 alpha-2 code.
     pub country: &'static str,
@@ -34,12 +36,14 @@ impl From<&Address> for Region {
 
 /// Payload of `OrderCreated`, routing key `order.created` (PRD §5.1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OrderCreated {
     /// Which order.
     pub order_id: OrderId,
     /// Whose.
     pub user_id: UserId,
     /// Always `pending`.
+    #[cfg_attr(feature = "schema", schema(schema_with = schema::pending))]
     pub status: &'static str,
     /// What it costs, a JSON number.
     pub total_amount: Money,
@@ -53,15 +57,18 @@ pub struct OrderCreated {
 
 /// Payload of `OrderShipped`, routing key `order.shipped` (PRD §5.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OrderShipped {
     /// Which order.
     pub order_id: OrderId,
     /// Whose.
     pub user_id: UserId,
     /// Always `shipped`.
+    #[cfg_attr(feature = "schema", schema(schema_with = schema::shipped))]
     pub status: &'static str,
     /// When it was shipped.
     #[serde(with = "wire_time")]
+    #[cfg_attr(feature = "schema", schema(schema_with = wire_time::schema))]
     pub shipped_at: Timestamp,
     /// Where it goes, roughly.
     pub shipping_address: Region,
@@ -91,9 +98,39 @@ impl OrderEventKind {
     #[must_use]
     pub fn event_type(self) -> &'static str {
         match self {
-            Self::Created => "OrderCreated",
-            Self::Shipped => "OrderShipped",
+            Self::Created => OrderCreated::EVENT_TYPE,
+            Self::Shipped => OrderShipped::EVENT_TYPE,
         }
+    }
+}
+
+impl OrderCreated {
+    /// The type of its event.
+    pub const EVENT_TYPE: &str = "OrderCreated";
+    /// Its routing key on `order.events`.
+    pub const ROUTING_KEY: &str = "order.created";
+}
+
+impl OrderShipped {
+    /// The type of its event.
+    pub const EVENT_TYPE: &str = "OrderShipped";
+    /// Its routing key on `order.events`.
+    pub const ROUTING_KEY: &str = "order.shipped";
+}
+
+/// What a state looks like where it is always the same one.
+#[cfg(feature = "schema")]
+mod schema {
+    use core_kernel::schema::{Object, words};
+
+    use crate::state::OrderStatus;
+
+    pub(super) fn pending() -> Object {
+        words([OrderStatus::Pending.as_str()])
+    }
+
+    pub(super) fn shipped() -> Object {
+        words([OrderStatus::Shipped.as_str()])
     }
 }
 
@@ -110,7 +147,7 @@ impl OrderEvent {
     pub(crate) fn created(id: EventId, order: &Order) -> Self {
         Self::Created(envelope(
             id,
-            "OrderCreated",
+            OrderCreated::EVENT_TYPE,
             order.created_at,
             OrderCreated {
                 order_id: order.id,
@@ -127,7 +164,7 @@ impl OrderEvent {
     pub(crate) fn shipped(id: EventId, order: &Order, shipped_at: Timestamp) -> Self {
         Self::Shipped(envelope(
             id,
-            "OrderShipped",
+            OrderShipped::EVENT_TYPE,
             shipped_at,
             OrderShipped {
                 order_id: order.id,
@@ -206,8 +243,8 @@ impl OrderEvent {
     #[must_use]
     pub fn routing_key(&self) -> &'static str {
         match self {
-            Self::Created(_) => "order.created",
-            Self::Shipped(_) => "order.shipped",
+            Self::Created(_) => OrderCreated::ROUTING_KEY,
+            Self::Shipped(_) => OrderShipped::ROUTING_KEY,
         }
     }
 

@@ -12,6 +12,8 @@ pub type ProductName = Text<200>;
 
 /// How many pieces: 1 to 1,000,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", schema(minimum = 1, maximum = 1_000_000))]
 #[serde(transparent)]
 pub struct Quantity(u32);
 
@@ -62,10 +64,12 @@ impl UnitPrice {
 
 /// One line of an order (PRD §3.2). Stores keep it as JSON; `Deserialize` trusts what they wrote.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LineItem {
     /// What.
     pub product_id: Uuid,
     /// Its name when it was ordered.
+    #[cfg_attr(feature = "schema", schema(value_type = String, min_length = 1, max_length = 200))]
     pub product_name: ProductName,
     /// How many.
     pub quantity: Quantity,

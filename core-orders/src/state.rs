@@ -50,6 +50,16 @@ impl OrderStatus {
     }
 }
 
+#[cfg(feature = "schema")]
+impl utoipa::PartialSchema for OrderStatus {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        core_kernel::schema::words(Self::ALL.map(Self::as_str)).into()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl utoipa::ToSchema for OrderStatus {}
+
 impl fmt::Display for OrderStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
