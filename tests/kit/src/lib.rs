@@ -6,6 +6,7 @@
 //! the error. A server that cannot be had is a failed test, never a skipped one.
 
 mod browser;
+mod changes;
 mod client;
 mod database;
 mod env;
@@ -19,6 +20,7 @@ mod url;
 mod wait;
 
 pub use browser::{Browser, testid};
+pub use changes::{Change, changes};
 pub use client::{Client, Response};
 pub use database::Database;
 pub use fakes::{
