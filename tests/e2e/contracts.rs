@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use core_notify::{Contact, Event, OrderDetails};
+use core_notify::{Contact, Event, EventKind, OrderDetails, Subject};
 use serde_json::Value;
 
 use crate::world::{Backend, SOON, World};
@@ -100,5 +100,26 @@ fn consumers_read_what_the_contracts_show() {
     ] {
         let event = Event::parse(golden(name).to_string().as_bytes()).unwrap();
         assert_eq!(event.order_id(), Some(order.id));
+    }
+    for (name, kind) in [
+        (
+            "event-password-reset-requested.json",
+            EventKind::PasswordResetRequested,
+        ),
+        (
+            "event-email-verification-requested.json",
+            EventKind::EmailVerificationRequested,
+        ),
+    ] {
+        let golden = golden(name);
+        let event = Event::parse(golden.to_string().as_bytes()).unwrap();
+        assert_eq!(event.kind, kind);
+        let Subject::Account(token) = event.subject else {
+            panic!("{name} is about {:?}", event.subject);
+        };
+        assert_eq!(
+            token.to_string(),
+            golden["payload"]["token_id"].as_str().unwrap()
+        );
     }
 }

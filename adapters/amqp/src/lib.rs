@@ -1,6 +1,7 @@
 //! ShopFlow events on RabbitMQ: the topology, a publisher that believes only confirms, and a
 //! consumer that forgets a message only when its outcome is recorded.
 
+mod asyncapi;
 mod backoff;
 mod channel;
 mod connection;
@@ -10,6 +11,7 @@ mod headers;
 mod publisher;
 pub mod topology;
 
+pub use asyncapi::asyncapi;
 pub use backoff::Backoff;
 pub use connection::{UrlError, check_url};
 pub use consumer::{Consumer, ConsumerStatus};
