@@ -102,6 +102,15 @@ pub(crate) enum Command {
     /// Print the manual, all commands in one page
     #[command(after_help = "Example:\n  shopflow man | man -l -")]
     Man,
+    /// Print what a service answers (OpenAPI 3.1)
+    #[command(after_help = "Example:\n  shopflow openapi orders > orders.openapi.json")]
+    Openapi {
+        /// Which service
+        service: Target,
+    },
+    /// Print which events there are (AsyncAPI 3)
+    #[command(after_help = "Example:\n  shopflow asyncapi > events.asyncapi.json")]
+    Asyncapi,
     /// Look at events on their way to the broker, and publish them
     ///
     /// The database is that of the auth service or of the order service: each has an outbox.

@@ -85,6 +85,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Config(command) => admin::config::run(&command),
         Command::Completions { shell } => admin::generate::completions(shell),
         Command::Man => admin::generate::man(),
+        Command::Openapi { service } => admin::generate::openapi(service),
+        Command::Asyncapi => admin::generate::asyncapi(),
         Command::Outbox(command) => admin::outbox::run(&command),
         Command::Doctor(args) => admin::doctor::run(&args),
         Command::Dlq(command) => admin::dlq::run(&command),

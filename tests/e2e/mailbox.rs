@@ -68,15 +68,15 @@ fn token_in(text: &str) -> String {
     token.unwrap_or_else(|| panic!("no token in {text}")).into()
 }
 
-async fn mailed(world: &World, to: &str, subject: &str) -> String {
+pub(crate) async fn mailed(world: &World, to: &str, subject: &str) -> String {
     wait_for("a mail with a token", SOON, || async {
         tokens(world, to, subject).await.pop()
     })
     .await
 }
 
-const RESET: &str = "Reset your ShopFlow password";
-const VERIFY: &str = "Confirm your email address";
+pub(crate) const RESET: &str = "Reset your ShopFlow password";
+pub(crate) const VERIFY: &str = "Confirm your email address";
 
 /// Somebody who has asked for another password, and the token that was mailed.
 async fn forgetful(world: &World) -> (Person, String) {

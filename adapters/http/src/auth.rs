@@ -3,28 +3,51 @@
 pub(crate) mod dto;
 mod limit;
 mod mailbox;
+pub(crate) mod openapi;
 mod purged;
+mod shape;
 mod users;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use core_auth::{
-    Auth, Email, Identity, LoginError, ProfileError, RefreshError, RegisterError, StoreError,
+    Auth, Identity, LoginError, ProfileError, RefreshError, RegisterError, StoreError,
     TooManyFailures, ValidateError,
 };
-use core_auth::{HashError, Password, PurgedUsers};
+use core_auth::{HashError, PurgedUsers};
 use core_kernel::{RateLimiter, UserId};
 use http::{Method, StatusCode};
 
+use crate::docs;
 use crate::error::ApiError;
-use crate::fields::{self, Value};
+use crate::fields;
 use crate::limit::Limiter;
 use crate::pipeline::Api;
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
 use crate::route::Route;
 use dto::{Profile, Registered, Tokens, Validated};
+
+/// Its paths. Those for our own services are no business of other origins.
+pub(crate) const ROUTES: [Route; 16] = [
+    Route::public("/auth/register", "POST"),
+    Route::public("/auth/login", "POST"),
+    Route::public("/auth/refresh", "POST"),
+    Route::internal("/auth/validate", "POST"),
+    Route::public("/auth/logout", "POST"),
+    Route::public("/auth/logout-all", "POST"),
+    Route::public("/auth/password/forgot", "POST"),
+    Route::public("/auth/password/reset", "POST"),
+    Route::public("/auth/email/verify", "POST"),
+    Route::public("/auth/email/resend", "POST"),
+    Route::internal("/auth/one-time-tokens/{id}", "GET, HEAD"),
+    Route::internal("/auth/purged-users", "GET, HEAD"),
+    Route::public("/auth/users", "GET, HEAD"),
+    Route::public("/auth/users/{id}", "GET, HEAD, PATCH, DELETE"),
+    Route::public("/auth/users/{id}/password", "POST"),
+    Route::public("/auth/users/{id}/audit", "GET, HEAD"),
+];
 
 /// The REST side of [`Auth`].
 #[derive(Clone)]
@@ -37,6 +60,9 @@ pub struct AuthApi {
 #[async_trait]
 impl Api for AuthApi {
     async fn respond(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        if let Some(reply) = docs::respond(&openapi::DOCUMENT, request) {
+            return Ok(reply);
+        }
         limit::of_client(&self.limiter, &self.auth, request).await?;
         let path = request.path().to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
@@ -68,31 +94,7 @@ impl Api for AuthApi {
     }
 
     fn route(&self, path: &str) -> Option<Route> {
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
-        Some(match segments.as_slice() {
-            ["auth", "register"] => Route::public("/auth/register", "POST"),
-            ["auth", "login"] => Route::public("/auth/login", "POST"),
-            ["auth", "refresh"] => Route::public("/auth/refresh", "POST"),
-            // For our own services.
-            ["auth", "validate"] => Route::internal("/auth/validate", "POST"),
-            ["auth", "logout"] => Route::public("/auth/logout", "POST"),
-            ["auth", "logout-all"] => Route::public("/auth/logout-all", "POST"),
-            ["auth", "password", "forgot"] => Route::public("/auth/password/forgot", "POST"),
-            ["auth", "password", "reset"] => Route::public("/auth/password/reset", "POST"),
-            ["auth", "email", "verify"] => Route::public("/auth/email/verify", "POST"),
-            ["auth", "email", "resend"] => Route::public("/auth/email/resend", "POST"),
-            // For our own services.
-            ["auth", "one-time-tokens", _] => {
-                Route::internal("/auth/one-time-tokens/{id}", "GET, HEAD")
-            }
-            // For our own services.
-            ["auth", "purged-users"] => Route::internal("/auth/purged-users", "GET, HEAD"),
-            ["auth", "users"] => Route::public("/auth/users", "GET, HEAD"),
-            ["auth", "users", _] => Route::public("/auth/users/{id}", "GET, HEAD, PATCH, DELETE"),
-            ["auth", "users", _, "password"] => Route::public("/auth/users/{id}/password", "POST"),
-            ["auth", "users", _, "audit"] => Route::public("/auth/users/{id}/audit", "GET, HEAD"),
-            _ => return None,
-        })
+        docs::route(path).or_else(|| Route::find(&ROUTES, path))
     }
 }
 
@@ -123,28 +125,14 @@ impl AuthApi {
 
     async fn login(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
         let body = request.json_body().await?;
-        let body = fields::object(&body)?;
-        let mut faults = core_kernel::Faults::new();
-        let email = body.required(&mut faults, "email", Value::string);
-        let password = body.required(&mut faults, "password", Value::string);
-        let (Some(email), Some(password)) = (email, password) else {
-            return Err(ApiError::validation(faults));
-        };
-        let email = Email::normalized(&email);
-        let pair = self
-            .auth
-            .login(&email, Password::attempt(&password), &request.context)
-            .await?;
+        let (email, password) = dto::credentials(&fields::object(&body)?)?;
+        let pair = self.auth.login(&email, password, &request.context).await?;
         reply::json(StatusCode::OK, &Tokens::from(pair))
     }
 
     async fn refresh(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
         let body = request.json_body().await?;
-        let body = fields::object(&body)?;
-        let mut faults = core_kernel::Faults::new();
-        let Some(token) = body.required(&mut faults, "refresh_token", Value::string) else {
-            return Err(ApiError::validation(faults));
-        };
+        let token = dto::refresh_token(&fields::object(&body)?)?;
         let pair = self.auth.refresh(&token).await?;
         reply::json(StatusCode::OK, &Tokens::from(pair))
     }

@@ -1,6 +1,7 @@
 //! The notification service (PRD §4.3).
 
 pub(crate) mod dto;
+pub(crate) mod openapi;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cursor;
+use crate::docs;
 use crate::error::ApiError;
 use crate::orders::{Pagination, authenticate, scope};
 use crate::pipeline::Api;
@@ -23,6 +25,13 @@ use crate::reply::{self, Reply};
 use crate::request::Inbound;
 use crate::route::Route;
 use dto::{Attempts, List, NotificationDto};
+
+/// Its paths.
+pub(crate) const ROUTES: [Route; 3] = [
+    Route::public("/notifications", "GET, HEAD"),
+    Route::public("/notifications/{id}", "GET, HEAD"),
+    Route::public("/notifications/{id}/attempts", "GET, HEAD"),
+];
 
 /// The REST side of [`Notifications`].
 #[derive(Clone)]
@@ -34,6 +43,9 @@ pub struct NotifyApi {
 #[async_trait]
 impl Api for NotifyApi {
     async fn respond(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        if let Some(reply) = docs::respond(&openapi::DOCUMENT, request) {
+            return Ok(reply);
+        }
         let path = request.path().to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), segments.as_slice()) {
@@ -45,15 +57,7 @@ impl Api for NotifyApi {
     }
 
     fn route(&self, path: &str) -> Option<Route> {
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
-        Some(match segments.as_slice() {
-            ["notifications"] => Route::public("/notifications", "GET, HEAD"),
-            ["notifications", _] => Route::public("/notifications/{id}", "GET, HEAD"),
-            ["notifications", _, "attempts"] => {
-                Route::public("/notifications/{id}/attempts", "GET, HEAD")
-            }
-            _ => return None,
-        })
+        docs::route(path).or_else(|| Route::find(&ROUTES, path))
     }
 }
 

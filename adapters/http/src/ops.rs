@@ -5,15 +5,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
+use crate::route::Route;
 
 /// A check that takes longer has failed; who asks wants an answer.
 const CHECKS_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Its paths.
+pub(crate) const ROUTES: [Route; 4] = [
+    Route::internal("/health", "GET, HEAD"),
+    Route::internal("/health/live", "GET, HEAD"),
+    Route::internal("/health/ready", "GET, HEAD"),
+    Route::internal("/metrics", "GET, HEAD"),
+];
 
 /// Tells whether what a service needs is there.
 #[async_trait]
@@ -51,14 +60,9 @@ impl Ops {
     /// The answer, if the path is one of these.
     pub(crate) async fn respond(&self, request: &Inbound) -> Option<Result<Reply, ApiError>> {
         let path = request.path();
-        if !matches!(
-            path,
-            "/health" | "/health/live" | "/health/ready" | "/metrics"
-        ) {
-            return None;
-        }
-        if request.method() != Method::GET {
-            return Some(Err(ApiError::method_not_allowed("GET, HEAD")));
+        let route = Route::find(&ROUTES, path)?;
+        if !route.has(request.method()) {
+            return Some(Err(ApiError::method_not_allowed(route.methods)));
         }
         Some(match path {
             "/health/ready" => self.ready().await,

@@ -3,6 +3,8 @@
 pub(crate) mod dto;
 mod fingerprint;
 mod list;
+pub(crate) mod openapi;
+mod shape;
 
 pub(crate) use dto::{Pagination, Walk};
 
@@ -20,6 +22,7 @@ use core_orders::{
 use http::header::LOCATION;
 use http::{HeaderValue, Method, StatusCode};
 
+use crate::docs;
 use crate::error::ApiError;
 use crate::fields;
 use crate::limit::{self, Limiter};
@@ -36,6 +39,14 @@ const KEY: &str = "Idempotency-Key";
 /// Tells that an answer was given before.
 const REPLAYED: &str = "idempotent-replayed";
 
+/// Its paths.
+pub(crate) const ROUTES: [Route; 4] = [
+    Route::public("/orders", "GET, HEAD, POST"),
+    Route::public("/orders/{id}", "GET, HEAD"),
+    Route::public("/orders/{id}/status", "PATCH"),
+    Route::public("/orders/{id}/history", "GET, HEAD"),
+];
+
 /// The REST side of [`Orders`].
 #[derive(Clone)]
 pub struct OrdersApi {
@@ -47,6 +58,9 @@ pub struct OrdersApi {
 #[async_trait]
 impl Api for OrdersApi {
     async fn respond(&self, request: &mut Inbound) -> Result<Reply, ApiError> {
+        if let Some(reply) = docs::respond(&openapi::DOCUMENT, request) {
+            return Ok(reply);
+        }
         let path = request.path().to_owned();
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         match (request.method(), segments.as_slice()) {
@@ -60,14 +74,7 @@ impl Api for OrdersApi {
     }
 
     fn route(&self, path: &str) -> Option<Route> {
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
-        Some(match segments.as_slice() {
-            ["orders"] => Route::public("/orders", "GET, HEAD, POST"),
-            ["orders", _] => Route::public("/orders/{id}", "GET, HEAD"),
-            ["orders", _, "status"] => Route::public("/orders/{id}/status", "PATCH"),
-            ["orders", _, "history"] => Route::public("/orders/{id}/history", "GET, HEAD"),
-            _ => return None,
-        })
+        docs::route(path).or_else(|| Route::find(&ROUTES, path))
     }
 }
 
@@ -145,15 +152,7 @@ impl OrdersApi {
             return Err(ApiError::forbidden("Only admins move orders."));
         }
         let body = request.json_body().await?;
-        let body = fields::object(&body)?;
-        let mut faults = Faults::new();
-        let to = body.required(&mut faults, "status", |value| match value.string()? {
-            word if word.is_empty() => Err(Violation::new("required", "is required")),
-            word => Ok(word),
-        });
-        let Some(to) = to else {
-            return Err(ApiError::validation(faults));
-        };
+        let to = dto::status(&fields::object(&body)?)?;
         let actor = Actor::from(&caller);
         let order = self
             .orders

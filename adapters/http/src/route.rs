@@ -34,10 +34,51 @@ impl Route {
         }
     }
 
+    /// What stands at a path, of these.
+    pub(crate) fn find(routes: &[Self], path: &str) -> Option<Self> {
+        routes.iter().find(|route| route.is_at(path)).copied()
+    }
+
     /// Whether it has this method.
     pub(crate) fn has(&self, method: &Method) -> bool {
         self.methods
             .split(", ")
             .any(|known| known == method.as_str())
+    }
+
+    /// Whether a path is this one; a name in braces stands for any one segment.
+    fn is_at(&self, path: &str) -> bool {
+        let (names, segments) = (self.name.split('/'), path.split('/'));
+        names.clone().count() == segments.clone().count()
+            && names
+                .zip(segments)
+                .all(|(name, segment)| name.starts_with('{') || name == segment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_braces_stands_for_one_segment() {
+        let routes = [
+            Route::public("/orders", "GET"),
+            Route::public("/orders/{id}", "GET"),
+            Route::public("/orders/{id}/history", "GET"),
+        ];
+        for (path, name) in [
+            ("/orders", Some("/orders")),
+            ("/orders/7", Some("/orders/{id}")),
+            ("/orders/", Some("/orders/{id}")),
+            ("/orders/7/history", Some("/orders/{id}/history")),
+            ("/orders/7/", None),
+            ("/orders/7/other", None),
+            ("orders", None),
+            ("/", None),
+        ] {
+            let found = Route::find(&routes, path).map(|route| route.name);
+            assert_eq!(found, name, "{path}");
+        }
     }
 }

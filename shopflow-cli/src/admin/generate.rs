@@ -1,4 +1,5 @@
-//! `shopflow completions` and `shopflow man`: both follow from what can be typed.
+//! What follows from the code: `shopflow completions` and `man` from what can be typed, `openapi` and
+//! `asyncapi` from what is sent.
 
 use anyhow::Context;
 use clap::{Command, CommandFactory};
@@ -6,7 +7,7 @@ use clap_complete::Shell;
 
 use super::output::write;
 use crate::Failure;
-use crate::cli::Cli;
+use crate::cli::{Cli, Target};
 
 pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
     // Into memory first: a reader that goes early is no error.
@@ -27,6 +28,21 @@ pub(crate) fn man() -> Result<(), Failure> {
         describe(part, &mut page).context("no manual can be made")?;
     }
     write(&page)
+}
+
+/// The document that the service answers at `/openapi.json`.
+pub(crate) fn openapi(service: Target) -> Result<(), Failure> {
+    let service = match service {
+        Target::Auth => shopflow_http::Service::Auth,
+        Target::Orders => shopflow_http::Service::Orders,
+        Target::Notify => shopflow_http::Service::Notify,
+    };
+    write(shopflow_http::openapi(service).as_bytes())
+}
+
+/// The document of all events.
+pub(crate) fn asyncapi() -> Result<(), Failure> {
+    write(shopflow_amqp::asyncapi().as_bytes())
 }
 
 fn describe(command: &Command, page: &mut Vec<u8>) -> std::io::Result<()> {

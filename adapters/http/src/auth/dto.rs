@@ -7,9 +7,11 @@ use core_auth::{
 use core_kernel::{Faults, Page, PageRequest, UserId, wire_time};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::fields::{Object, Value};
+use crate::openapi::words;
 use crate::orders::Pagination;
 use crate::query::one_of;
 
@@ -83,6 +85,32 @@ pub(super) fn passwords(body: &Object<'_>) -> Result<(Password, Password), ApiEr
     }
 }
 
+/// Reads `POST /auth/login`: the address, which may be none, and the password as it was typed.
+///
+/// # Errors
+/// 400 with all faults.
+pub(super) fn credentials(body: &Object<'_>) -> Result<(Email, Password), ApiError> {
+    let mut faults = Faults::new();
+    let email = body.required(&mut faults, "email", Value::string);
+    let password = body.required(&mut faults, "password", Value::string);
+    match (email, password) {
+        (Some(email), Some(password)) => {
+            Ok((Email::normalized(&email), Password::attempt(&password)))
+        }
+        _ => Err(ApiError::validation(faults)),
+    }
+}
+
+/// Reads `POST /auth/refresh`.
+///
+/// # Errors
+/// 400 when there is no token.
+pub(super) fn refresh_token(body: &Object<'_>) -> Result<String, ApiError> {
+    let mut faults = Faults::new();
+    let token = body.required(&mut faults, "refresh_token", Value::string);
+    token.ok_or_else(|| ApiError::validation(faults))
+}
+
 /// Reads the address that a mail is asked for. What is no address has no account.
 ///
 /// # Errors
@@ -125,13 +153,15 @@ pub(super) fn reset(body: &Object<'_>) -> Result<(OneTimeToken, Password), ApiEr
 }
 
 /// Answer to `GET /auth/one-time-tokens/{id}`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OneTimeToken)]
 pub(super) struct Told<'a> {
     pub(super) token: &'a str,
 }
 
 /// Answer to `GET /auth/users`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserList)]
 pub(super) struct Users<'a> {
     data: Vec<Profile<'a>>,
     pagination: Pagination,
@@ -147,25 +177,31 @@ impl<'a> Users<'a> {
 }
 
 /// Answer to `GET /auth/users/{id}/audit`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditList)]
 pub(super) struct Audit<'a> {
     data: Vec<AuditDto<'a>>,
     pagination: Pagination,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub(crate) struct AuditDto<'a> {
     action: &'a str,
+    #[schema(required)]
     from: Option<&'a str>,
+    #[schema(required)]
     to: Option<&'a str>,
     actor: AuditActor<'a>,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     at: Timestamp,
     request_id: &'a str,
     trace_id: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Actor)]
 struct AuditActor<'a> {
     id: &'a str,
     role: &'a str,
@@ -198,15 +234,19 @@ impl<'a> Audit<'a> {
 }
 
 /// Answer to `POST /auth/register`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RegisteredUser)]
 pub(super) struct Registered<'a> {
     id: UserId,
     email: &'a str,
     first_name: &'a str,
     last_name: &'a str,
+    #[schema(required)]
     phone: Option<&'a str>,
+    #[schema(schema_with = words::user_role)]
     role: &'static str,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     created_at: Timestamp,
 }
 
@@ -225,18 +265,23 @@ impl<'a> From<&'a User> for Registered<'a> {
 }
 
 /// Answer to `GET /auth/users/{id}`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
 pub(crate) struct Profile<'a> {
     id: UserId,
     email: &'a str,
     first_name: &'a str,
     last_name: &'a str,
+    #[schema(required)]
     phone: Option<&'a str>,
+    #[schema(schema_with = words::user_role)]
     role: &'static str,
     is_active: bool,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     created_at: Timestamp,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     updated_at: Timestamp,
 }
 
@@ -257,7 +302,8 @@ impl<'a> From<&'a User> for Profile<'a> {
 }
 
 /// Answer to `POST /auth/login` and `POST /auth/refresh` (RFC 6749 §5.1).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TokenPair)]
 pub(super) struct Tokens {
     access_token: String,
     refresh_token: String,
@@ -277,16 +323,19 @@ impl From<TokenPair> for Tokens {
 }
 
 /// Answer to `POST /auth/validate` (PRD §7.1).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Validation)]
 pub(super) struct Validated<'a> {
     valid: bool,
     user: ValidatedUser<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ValidatedUser<'a> {
     id: String,
+    #[schema(required)]
     email: Option<&'a str>,
+    #[schema(schema_with = words::role)]
     role: &'static str,
 }
 

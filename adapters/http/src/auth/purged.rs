@@ -5,6 +5,7 @@ use core_kernel::{Faults, UserId, Violation, wire_time};
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::AuthApi;
 use crate::error::ApiError;
@@ -13,20 +14,24 @@ use crate::reply::{self, Reply};
 use crate::request::Inbound;
 
 /// Users in one answer, at most and when nothing is said.
-const MAX_LIMIT: u32 = 1000;
+pub(super) const MAX_LIMIT: u32 = 1000;
 
 /// Answer to `GET /auth/purged-users`.
-#[derive(Serialize)]
-struct Page {
+#[derive(Serialize, ToSchema)]
+#[schema(as = PurgedUserList)]
+pub(super) struct Page {
     data: Vec<One>,
     /// The next page's `after`; `null` on the last.
+    #[schema(required)]
     next_after: Option<i64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PurgedUser)]
 struct One {
     user_id: UserId,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     purged_at: Timestamp,
 }
 

@@ -4,29 +4,39 @@ use core_kernel::{NotificationId, OrderId, UserId, wire_time};
 use core_notify::{Attempt, Notification, Summary};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::openapi::words;
 use crate::orders::Walk;
 
 /// Answer to `GET /notifications`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotificationList)]
 pub(super) struct List<'a> {
     data: Vec<SummaryDto<'a>>,
     pagination: Walk,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotificationSummary)]
 pub(crate) struct SummaryDto<'a> {
     id: NotificationId,
     user_id: UserId,
+    #[schema(required)]
     order_id: Option<OrderId>,
+    #[schema(schema_with = words::channel)]
     channel: &'static str,
     r#type: &'a str,
     recipient: &'a str,
+    #[schema(required)]
     subject: Option<&'a str>,
+    #[schema(schema_with = words::notification_status)]
     status: &'static str,
     #[serde(with = "wire_time::option")]
+    #[schema(schema_with = wire_time::option::schema, required)]
     sent_at: Option<Timestamp>,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     created_at: Timestamp,
 }
 
@@ -57,12 +67,15 @@ impl<'a> List<'a> {
 }
 
 /// Answer to `GET /notifications/{id}`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Notification)]
 pub(crate) struct NotificationDto<'a> {
     #[serde(flatten)]
     summary: SummaryDto<'a>,
     body: &'a str,
+    #[schema(required)]
     provider_ref: Option<&'a str>,
+    #[schema(required)]
     error_message: Option<&'a str>,
 }
 
@@ -78,20 +91,27 @@ impl<'a> From<&'a Notification> for NotificationDto<'a> {
 }
 
 /// Answer to `GET /notifications/{id}/attempts`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AttemptList)]
 pub(super) struct Attempts<'a> {
     data: Vec<AttemptDto<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
 pub(crate) struct AttemptDto<'a> {
     number: u32,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     began_at: Timestamp,
     #[serde(with = "wire_time::option")]
+    #[schema(schema_with = wire_time::option::schema, required)]
     ended_at: Option<Timestamp>,
+    #[schema(schema_with = words::outcome)]
     outcome: &'static str,
+    #[schema(required)]
     provider_ref: Option<&'a str>,
+    #[schema(required)]
     reason: Option<&'a str>,
 }
 

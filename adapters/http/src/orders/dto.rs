@@ -4,11 +4,12 @@ use core_kernel::{
     Currency, Faults, Money, OrderId, PageRequest, Text, UserId, Violation, wire_time,
 };
 use core_orders::{
-    Address, HistoryEntry, LineItem, NewOrder, Notes, Order, OrderSummary, ProductName, Quantity,
-    UnitPrice,
+    Address, HistoryEntry, LineItem, NewOrder, Notes, Order, OrderStatus, OrderSummary,
+    ProductName, Quantity, UnitPrice,
 };
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::ApiError;
 use crate::fields::{Object, Value};
@@ -88,33 +89,57 @@ fn address(object: &Object<'_>, faults: &mut Faults) -> Option<Address> {
     })
 }
 
+/// Reads `PATCH /orders/{id}/status`: the word for the state, whatever it is.
+///
+/// # Errors
+/// 400 when there is none.
+pub(super) fn status(body: &Object<'_>) -> Result<String, ApiError> {
+    let mut faults = Faults::new();
+    let to = body.required(&mut faults, "status", |value| match value.string()? {
+        word if word.is_empty() => Err(Violation::new("required", "is required")),
+        word => Ok(word),
+    });
+    to.ok_or_else(|| ApiError::validation(faults))
+}
+
 /// An order whole (PRD §4.2).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Order)]
 pub(crate) struct OrderDto<'a> {
     id: OrderId,
     user_id: UserId,
+    #[schema(value_type = OrderStatus)]
     status: &'static str,
     items: &'a [LineItem],
     shipping_address: AddressDto<'a>,
     total_amount: Money,
+    #[schema(min_length = 3, max_length = 3)]
     currency: &'static str,
+    #[schema(required)]
     notes: Option<&'a str>,
     #[serde(with = "wire_time::option")]
+    #[schema(schema_with = wire_time::option::schema, required)]
     confirmed_at: Option<Timestamp>,
     #[serde(with = "wire_time::option")]
+    #[schema(schema_with = wire_time::option::schema, required)]
     shipped_at: Option<Timestamp>,
     #[serde(with = "wire_time::option")]
+    #[schema(schema_with = wire_time::option::schema, required)]
     delivered_at: Option<Timestamp>,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     created_at: Timestamp,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     updated_at: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Address)]
 struct AddressDto<'a> {
     street: &'a str,
     city: &'a str,
+    #[schema(required)]
     state: Option<&'a str>,
     zip_code: &'a str,
     country: &'static str,
@@ -149,11 +174,14 @@ impl<'a> From<&'a Order> for OrderDto<'a> {
 
 /// Which page of how many; shared by all lists. `null`s where a list was entered by a cursor: it is
 /// not counted then, which would cost as much as the list is long.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Pagination {
+    #[schema(required)]
     page: Option<u32>,
     limit: u32,
+    #[schema(required)]
     total_items: Option<u64>,
+    #[schema(required)]
     total_pages: Option<u64>,
 }
 
@@ -186,28 +214,34 @@ impl Pagination {
 }
 
 /// Where a list is, and where it goes on.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Walk {
     #[serde(flatten)]
     pagination: Pagination,
     /// `null` at the end.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
 /// Answer to `GET /orders`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderList)]
 pub(super) struct List {
     data: Vec<SummaryDto>,
     pagination: Walk,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderSummary)]
 pub(crate) struct SummaryDto {
     id: OrderId,
+    #[schema(value_type = OrderStatus)]
     status: &'static str,
     total_amount: Money,
+    #[schema(min_length = 3, max_length = 3)]
     currency: &'static str,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     created_at: Timestamp,
 }
 
@@ -233,17 +267,23 @@ impl List {
 }
 
 /// Answer to `PATCH /orders/{id}/status`: the new state with its own time.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderTransition)]
 pub(super) struct Transitioned {
     id: OrderId,
+    #[schema(value_type = OrderStatus)]
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none", with = "wire_time::option")]
+    #[schema(schema_with = wire_time::schema, required = false)]
     confirmed_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none", with = "wire_time::option")]
+    #[schema(schema_with = wire_time::schema, required = false)]
     shipped_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none", with = "wire_time::option")]
+    #[schema(schema_with = wire_time::schema, required = false)]
     delivered_at: Option<Timestamp>,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     updated_at: Timestamp,
 }
 
@@ -264,22 +304,28 @@ impl From<&Order> for Transitioned {
 }
 
 /// Answer to `GET /orders/{id}/history`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderHistory)]
 pub(super) struct History<'a> {
     data: Vec<EntryDto<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = HistoryEntry)]
 pub(crate) struct EntryDto<'a> {
+    #[schema(value_type = Option<OrderStatus>, required)]
     from: Option<&'static str>,
+    #[schema(value_type = OrderStatus)]
     to: &'static str,
     actor: ActorDto<'a>,
     #[serde(with = "wire_time")]
+    #[schema(schema_with = wire_time::schema)]
     at: Timestamp,
     request_id: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Actor)]
 struct ActorDto<'a> {
     id: &'a str,
     role: &'a str,
