@@ -250,3 +250,7 @@ fn summary(order: &Order) -> OrderSummary {
         updated_at: order.updated_at,
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/library-guide.md")]
+mod guide {}
