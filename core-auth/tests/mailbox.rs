@@ -16,6 +16,7 @@ use core_auth::{
 use core_kernel::{Caller, RequestContext, SystemClock};
 use jiff::SignedDuration;
 use secrecy::SecretString;
+use serde_json::Value;
 
 fn secret(letter: &str) -> SecretString {
     SecretString::from(letter.repeat(32))
@@ -124,6 +125,31 @@ async fn an_event_holds_neither_the_token_nor_the_address() {
         assert!(!event.payload.contains(token.expose()), "{event:?}");
         assert!(!event.payload.contains("example.com"), "{event:?}");
         assert!(event.payload.contains(&request.token.id.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn an_event_has_the_fields_of_the_golden_one() {
+    let fields = |value: &Value| -> Vec<String> {
+        let fields = value.as_object().unwrap();
+        fields.keys().cloned().collect()
+    };
+    for (purpose, golden) in [
+        (
+            Purpose::PasswordReset,
+            include_str!("../../tests/contracts/event-password-reset-requested.json"),
+        ),
+        (
+            Purpose::EmailVerification,
+            include_str!("../../tests/contracts/event-email-verification-requested.json"),
+        ),
+    ] {
+        let request = asked(purpose, Some(unverified()), &keys()).await;
+        let event: Value = serde_json::from_str(&request.event.unwrap().payload).unwrap();
+        let golden: Value = serde_json::from_str(golden).unwrap();
+        assert_eq!(event["event_type"], golden["event_type"]);
+        assert_eq!(fields(&event), fields(&golden));
+        assert_eq!(fields(&event["payload"]), fields(&golden["payload"]));
     }
 }
 

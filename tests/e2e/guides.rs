@@ -1,6 +1,6 @@
 //! The commands in the guides, run as a reader runs them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use shopflow_testkit::{Process, free_port};
@@ -37,7 +37,7 @@ fn script(guide: &str) -> String {
 }
 
 /// Follows a guide in this folder, with the ports of a test in place of its own.
-async fn follow(guide: &str, ports: &[(u16, u16)], folder: PathBuf, mut env: Vec<(&str, String)>) {
+async fn follow(guide: &str, ports: &[(u16, u16)], folder: &Path, mut env: Vec<(&str, String)>) {
     let mut script = format!("cd '{}'\n{}", folder.display(), script(guide));
     for (port, own) in ports {
         script = script.replace(&port.to_string(), &own.to_string());
@@ -58,7 +58,7 @@ async fn follow_on_dev(guide: &str) {
     std::os::unix::fs::symlink(world.data_dir().unwrap(), data).unwrap();
     let [auth, orders, notify] = world.setup.ports;
     let ports = [(3001, auth), (3002, orders), (3003, notify)];
-    follow(guide, &ports, folder.path().to_owned(), Vec::new()).await;
+    follow(guide, &ports, folder.path(), Vec::new()).await;
 }
 
 async fn the_api_guide_works_as_it_is_written() {
@@ -82,5 +82,5 @@ async fn the_operations_guide_works_as_it_is_written() {
     });
     env.push(("DATABASE", world.setup.database_url.clone()));
     env.push(("BROKER", world.setup.rabbitmq_url.clone()));
-    follow("operations.md", &ports, folder.path().to_owned(), env).await;
+    follow("operations.md", &ports, folder.path(), env).await;
 }

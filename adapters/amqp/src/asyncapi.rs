@@ -51,6 +51,10 @@ fn document() -> Value {
 }
 
 fn kinds(schemas: &mut BTreeMap<String, Value>) -> [Kind; 4] {
+    // Those in the envelope itself; each payload brings its own.
+    let mut found = Vec::new();
+    <Envelope<OneTimeRequested> as ToSchema>::schemas(&mut found);
+    schemas.extend(found.into_iter().map(|(name, shape)| (name, json!(shape))));
     let requested = schema_of::<OneTimeRequested>(schemas);
     let account = |purpose: Purpose, summary, example| Kind {
         event_type: purpose.event_type(),

@@ -268,6 +268,11 @@ impl PgUserStore {
     }
 }
 
+/// PostgreSQL has no text with a NUL in it, so nobody has such an address.
+fn is_nobodys(email: &Email) -> bool {
+    email.as_str().contains('\0')
+}
+
 #[async_trait]
 impl UserStore for PgUserStore {
     async fn find(&self, id: UserId) -> Result<Option<User>, StoreError> {
@@ -281,8 +286,7 @@ impl UserStore for PgUserStore {
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {
-        // PostgreSQL has no text with a NUL in it, so nobody has such an address.
-        if email.as_str().contains('\0') {
+        if is_nobodys(email) {
             return Ok(None);
         }
         let row = sqlx::query_as::<_, AccountRow>(FIND_BY_EMAIL)
@@ -308,6 +312,12 @@ impl UserStore for PgUserStore {
         filter: &UserFilter,
         request: PageRequest,
     ) -> Result<Page<User>, StoreError> {
+        if filter.email.as_ref().is_some_and(is_nobodys) {
+            return Ok(Page {
+                items: Vec::new(),
+                total: 0,
+            });
+        }
         let lines: Vec<Line<UserRow>> = sqlx::query_as(LIST)
             .bind(filter.email.as_ref().map(Email::as_str))
             .bind(filter.role.map(|role| role.role().as_str()))

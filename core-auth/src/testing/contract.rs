@@ -66,6 +66,7 @@ macro_rules! auth_store_contract {
             an_account_is_made_together_with_its_audit,
             an_entry_to_which_no_change_belongs_is_told_too,
             a_list_of_users_holds_only_what_passes_the_filter,
+            an_address_that_nobody_can_have_is_nobodys,
             pages_of_users_neither_repeat_nor_skip,
             a_request_is_found_with_its_audit_and_its_event,
             an_unknown_one_time_token_is_none,

@@ -113,7 +113,7 @@ pub(super) async fn every_refusal_is_one_that_the_document_tells(on: Backend) {
                 for (what, status, text) in [
                     ("no JSON", 400, "{".to_owned()),
                     ("no object", 400, "[]".to_owned()),
-                    ("too much", 413, "x".repeat(300 * 1024)),
+                    ("too much", 413, "x".repeat(256 * 1024 + 1)),
                 ] {
                     refusals.push((what, status, send(caller, &call, &path, text).await));
                 }

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use shopflow_testkit::{Client, Response, Service};
+use shopflow_testkit::{Client, Response, Service, Setup};
 
 use super::conform::Call;
 use crate::mailbox::{RESET, VERIFY, mailed};
@@ -27,7 +27,8 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) async fn set(on: Backend) -> Self {
-        let world = World::start(on).await;
+        let mailing = |setup: &mut Setup| setup.extra.push(("EMAIL_VERIFICATION", "true".into()));
+        let world = World::start_with(on, mailing).await;
         let jane = world.customer("jane").await;
         let leaving = [
             world.customer("one").await,
@@ -40,8 +41,8 @@ impl Stage {
         for to in ["confirmed", "shipped"] {
             assert_eq!(world.transition(&admin, &order, to).await.status, 200);
         }
-        // A mail and a text of each of three events.
-        world.wait_notified(&jane, 6, "sent").await;
+        // A mail and a text of each of three events, and the mail to verify her address.
+        world.wait_notified(&jane, 7, "sent").await;
         let notification = id(&world.notifications(&jane).await[0]);
         Self {
             service: world.service_token("a-service"),

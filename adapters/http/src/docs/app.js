@@ -222,10 +222,10 @@ function show(api) {
       const hidden = !words.every((word) => one.words.includes(word));
       one.parts.forEach((part) => { part.hidden = hidden; });
     }
-    for (const group of [...content.querySelectorAll("section"), ...list.children]) {
-      const members = group.querySelectorAll("article, li");
-      if (members.length && group.parentElement.closest("article") === null) {
-        group.hidden = [...members].every((member) => member.hidden);
+    for (const group of [...content.querySelectorAll(":scope > section"), ...list.children]) {
+      const members = [...group.querySelectorAll(":scope > article, :scope > ul > li")];
+      if (members.length) {
+        group.hidden = members.every((member) => member.hidden);
       }
     }
   });

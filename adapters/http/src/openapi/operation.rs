@@ -154,10 +154,11 @@ impl Operation {
     }
 
     fn parameter(mut self, place: &str, name: &str, schema: Value, description: &str) -> Self {
-        self.parameters.push(json!({
-            "in": place, "name": name, "required": place == "path",
-            "schema": schema, "description": description,
-        }));
+        let mut parameter = json!({
+            "in": place, "name": name, "required": place == "path", "description": description,
+        });
+        parameter["schema"] = schema;
+        self.parameters.push(parameter);
         self
     }
 
@@ -205,7 +206,7 @@ impl Operation {
         content: Value,
     ) -> Self {
         let mut answer = empty(description);
-        answer["content"] = json!({ media_type: content });
+        answer["content"][media_type] = content;
         self.answers.insert(status.as_u16(), answer);
         self
     }

@@ -22,11 +22,8 @@ pub(crate) fn uuid() -> Value {
 }
 
 /// A whole number.
-pub(crate) fn integer(min: u32, max: impl Into<Option<u32>>) -> Value {
-    match max.into() {
-        Some(max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
-        None => json!({ "type": "integer", "minimum": min }),
-    }
+pub(crate) fn integer(min: u32, max: u32) -> Value {
+    json!({ "type": "integer", "minimum": min, "maximum": max })
 }
 
 /// An email address.
@@ -66,7 +63,7 @@ pub(crate) fn object<const N: usize>(required: usize, fields: [(&str, Value); N]
 pub(crate) fn or_null(mut shape: Value) -> Value {
     let kind = shape["type"].take();
     shape["type"] = json!([kind, "null"]);
-    if let Some(words) = shape["enum"].as_array_mut() {
+    if let Some(words) = shape.get_mut("enum").and_then(Value::as_array_mut) {
         words.push(Value::Null);
     }
     shape

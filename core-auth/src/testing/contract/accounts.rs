@@ -194,3 +194,16 @@ pub async fn pages_of_users_neither_repeat_nor_skip(fixture: Fixture) {
     }
     assert!(seen.is_sorted_by(|a, b| a > b), "{seen:?}");
 }
+
+/// Not every text that can be asked for can be stored.
+pub async fn an_address_that_nobody_can_have_is_nobodys(fixture: Fixture) {
+    let email = Email::normalized("jane\0@example.com");
+    let found = fixture.users.find_by_email(&email).await;
+    assert!(found.expect("an answer").is_none());
+    let filter = UserFilter {
+        email: Some(email),
+        ..UserFilter::default()
+    };
+    let page = fixture.users.list(&filter, PageRequest::default()).await;
+    assert_eq!(page.expect("an answer").total, 0);
+}

@@ -48,10 +48,11 @@ const ORDER: &str = "/components/schemas/Order";
 fn verdict(old: &Value, at: &str, value: Value) -> (bool, String) {
     let mut new = old.clone();
     let (parent, name) = at.rsplit_once('/').unwrap();
+    let name = name.replace("~1", "/");
     let parent = new.pointer_mut(parent).unwrap().as_object_mut().unwrap();
     match value.is_null() {
-        true => parent.remove(name),
-        false => parent.insert(name.to_owned(), value),
+        true => parent.remove(&name),
+        false => parent.insert(name, value),
     };
     let found = changes(old, &new);
     assert_eq!(found.len(), 1, "{at}: {found:#?}");
