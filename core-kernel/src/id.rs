@@ -131,6 +131,16 @@ impl OrderId {
     }
 }
 
+impl EventId {
+    /// When the event was made, to the millisecond; `None` for an id that is not ours (not version 7).
+    #[must_use]
+    pub fn made_at(&self) -> Option<jiff::Timestamp> {
+        let (seconds, nanoseconds) = self.0.get_timestamp()?.to_unix();
+        let (seconds, nanoseconds) = (seconds.try_into().ok()?, nanoseconds.try_into().ok()?);
+        jiff::Timestamp::new(seconds, nanoseconds).ok()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,5 +44,5 @@ pub use retention::{
 };
 
 pub use text::Text;
-pub use trace::{RequestContext, TraceContext};
+pub use trace::{RequestContext, Sampling, TraceContext};
 pub use verify::{TokenVerifier, VerifyError};
