@@ -56,7 +56,7 @@ pub use ports::{
     MockContactReader, MockEmailSender, MockNotificationStore, MockOrderReader, MockSmsSender,
     MockTokenReader,
 };
-pub use queue::{ORDER_EVENTS, USER_EVENTS, WORK_QUEUES, WorkQueue};
+pub use queue::{BusError, Depth, ORDER_EVENTS, QueueDepths, USER_EVENTS, WORK_QUEUES, WorkQueue};
 pub use resend::Resend;
 #[cfg(feature = "testing")]
 pub use retention::MockPurgedUsers;

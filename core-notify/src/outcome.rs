@@ -55,6 +55,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All words that [`Outcome::word`] gives.
+    pub const WORDS: [&str; 5] = ["done", "retry", "held", "wait", "dead"];
+
     /// A word for it in metrics: `done`, `retry`, `held`, `wait`, `dead`.
     #[must_use]
     pub fn word(&self) -> &'static str {

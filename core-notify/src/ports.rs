@@ -74,6 +74,14 @@ pub enum SendError {
     Away(String),
 }
 
+impl SendError {
+    /// A word for it in figures and traces, that of its [`AttemptOutcome`].
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        AttemptOutcome::from(self).as_str()
+    }
+}
+
 /// How our account with a provider stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -98,6 +106,8 @@ pub struct Mail<'a> {
     pub notification_id: NotificationId,
     /// Which order it is about, if any.
     pub order_id: Option<OrderId>,
+    /// When what it tells of happened.
+    pub happened_at: Timestamp,
 }
 
 impl std::fmt::Debug for Mail<'_> {
@@ -117,6 +127,8 @@ pub struct Text<'a> {
     pub notification_id: NotificationId,
     /// Which order it is about, if any.
     pub order_id: Option<OrderId>,
+    /// When what it tells of happened.
+    pub happened_at: Timestamp,
 }
 
 impl std::fmt::Debug for Text<'_> {
@@ -188,6 +200,18 @@ pub enum AttemptOutcome {
     /// message.
     Lost,
 }
+
+impl From<&SendError> for AttemptOutcome {
+    fn from(error: &SendError) -> Self {
+        match error {
+            SendError::Refused(_) => Self::Refused,
+            SendError::NotNow(_) => Self::NotNow,
+            SendError::Away(_) => Self::Away,
+            SendError::Unknown(_) => Self::Unknown,
+        }
+    }
+}
+
 words!(AttemptOutcome: Sent = "sent", Refused = "refused", NotNow = "not_now", Away = "away",
     Unknown = "unknown", Lost = "lost");
 

@@ -1,5 +1,8 @@
 //! The queues that this service works off, on whichever bus.
 
+use async_trait::async_trait;
+use core_kernel::BoxError;
+
 use crate::event::EventKind;
 
 /// A work queue with what belongs to it (PRD §5).
@@ -76,4 +79,29 @@ impl WorkQueue {
     pub fn dead_letter_queue(&self) -> String {
         format!("{}.dlq", self.name)
     }
+}
+
+/// How much a queue holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Events that are to be worked on. Those that somebody has in hand may be among them; those that
+    /// wait for another attempt are not.
+    pub waiting: u64,
+    /// Its dead letters.
+    pub dead: u64,
+}
+
+/// The bus does not tell now.
+#[derive(Debug, thiserror::Error)]
+#[error("the bus does not answer")]
+pub struct BusError(#[source] pub BoxError);
+
+/// Tells how much waits, for those who watch. It takes nothing out.
+#[async_trait]
+pub trait QueueDepths: Send + Sync {
+    /// How much `queue` holds.
+    ///
+    /// # Errors
+    /// When the bus does not answer.
+    async fn depth(&self, queue: WorkQueue) -> Result<Depth, BusError>;
 }

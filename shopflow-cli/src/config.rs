@@ -12,6 +12,7 @@ mod problems;
 mod read;
 mod retention;
 mod services;
+mod telemetry;
 
 pub(crate) use args::{
     AuthArgs, BrokerArgs, DatabaseArgs, KeyArgs, NotifyArgs, NotifyPlaceArgs, OrdersArgs,
@@ -28,3 +29,4 @@ pub(crate) use read::{
 };
 pub(crate) use retention::{AuthPeer, RetentionConfig};
 pub(crate) use services::{DatabaseConfig, HttpConfig, LogConfig, LogFormat, OrdersConfig};
+pub(crate) use telemetry::{DatabaseSystem, TraceConfig, TraceProtocol};

@@ -22,7 +22,7 @@ use crate::admin::confirm;
 use crate::config::{DevArgs, DevConfig};
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::serve::{block_on, keep_metrics, ops};
-use crate::telemetry::{self, LogTo};
+use crate::telemetry::{self, ConnectionGauges, Figures, LogTo};
 use people::People;
 use services::Services;
 
@@ -56,18 +56,23 @@ fn reset(folder: &Folder, ask: bool) -> Result<(), Failure> {
 
 async fn serve(config: DevConfig, folder: Folder) -> anyhow::Result<()> {
     let signals = Signals::catch()?;
-    telemetry::start_logs(&config.log, LogTo::Stderr);
-    let metrics = telemetry::start_metrics().context("no metrics")?;
+    let telemetry = telemetry::start(&config.log, LogTo::Stderr, config.traces.as_ref())?;
     let listeners = listen(&config.addresses).await?;
     let database = open(&folder).await?;
     let people = People::load(&folder)?;
     let services = Services::new(&config, &folder, database.clone())?;
 
     let every: Vec<_> = (0..3)
-        .map(|_| ops(services.readiness(), &metrics))
+        .map(|_| ops(services.readiness(), &telemetry.figures))
         .collect();
     let mut lifecycle = Lifecycle::new(every.clone(), GRACE, Duration::ZERO);
-    keep_metrics(&mut lifecycle, &metrics);
+    keep_metrics(&mut lifecycle, &telemetry.figures);
+    if config.log.level_file.is_some() {
+        // Without a file the signal ends the process, as when the terminal is closed.
+        let logs = telemetry.logs.clone();
+        logs.follow(&mut lifecycle).context("no signals")?;
+    }
+    tell_connections(&database, &telemetry.figures);
     let (servers, set_up) = services.start(&mut lifecycle, listeners, every, GRACE)?;
     let mut stopping = lifecycle.stopping();
     let urls = config.addresses.map(url);
@@ -98,7 +103,9 @@ async fn serve(config: DevConfig, folder: Folder) -> anyhow::Result<()> {
         // Done early, but a part of a process goes on until it is told to stop.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     });
-    lifecycle.run(signals, servers).await?;
+    let ended = lifecycle.run(signals, servers).await;
+    telemetry.traces.finish().await;
+    ended?;
     database.close().await;
     welcome::stopped(&shown);
     Ok(())
@@ -130,6 +137,16 @@ async fn open(folder: &Folder) -> anyhow::Result<Database> {
         )),
         Err(error) => Err(error).context(format!("{path}/shopflow.db is of no use")),
     }
+}
+
+fn tell_connections(database: &Database, figures: &Figures) {
+    let [writer, readers] = ["writer", "readers"].map(ConnectionGauges::new);
+    let database = database.clone();
+    figures.at_scrape(move || {
+        for (gauges, pool) in [&writer, &readers].into_iter().zip(database.connections()) {
+            gauges.set(pool.used, pool.idle, pool.most);
+        }
+    });
 }
 
 /// How a service is reached from this machine.

@@ -5,27 +5,31 @@ mod audit;
 pub(crate) mod auth;
 mod database;
 pub(crate) mod limits;
+pub(crate) mod measured;
 pub(crate) mod notify;
 pub(crate) mod orders;
 pub(crate) mod prune;
+pub(crate) mod queues;
 pub(crate) mod relay;
 pub(crate) mod retention;
 pub(crate) mod revocations;
 mod secret_file;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use metrics_exporter_prometheus::PrometheusHandle;
-use shopflow_http::{Api, Edge, Ops, Readiness, Server};
+use futures_util::FutureExt;
+use futures_util::future::join;
+use shopflow_http::{Api, Edge, Ops, OpsApi, Readiness, Server};
 use tokio::net::TcpListener;
 
 use crate::Failure;
 use crate::cli::Service;
 use crate::config::HttpConfig;
 use crate::lifecycle::{Lifecycle, Signals};
-use crate::telemetry::{self, LogTo};
+use crate::telemetry::{self, Figures, LogTo, Telemetry};
 
 pub(crate) use secret_file::{due, expiry};
 
@@ -61,11 +65,27 @@ where
     Ok(result?)
 }
 
+/// Where a service is asked.
+struct Listeners {
+    service: TcpListener,
+    /// Where its operators ask, if that is elsewhere.
+    operators: Option<TcpListener>,
+}
+
 /// Listens before anything else is tried, so that health is answered from the first moment.
-async fn listen(config: &HttpConfig) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(config.address)
+async fn listen(config: &HttpConfig) -> anyhow::Result<Listeners> {
+    let operators = match config.metrics_address {
+        Some(address) => Some(listen_on(address).await?),
+        None => None,
+    };
+    let service = listen_on(config.address).await?;
+    Ok(Listeners { service, operators })
+}
+
+async fn listen_on(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("cannot listen on {}", config.address))?;
+        .with_context(|| format!("cannot listen on {address}"))?;
     tracing::info!(address = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
     Ok(listener)
 }
@@ -74,44 +94,61 @@ async fn listen(config: &HttpConfig) -> anyhow::Result<TcpListener> {
 fn lifecycle(
     config: &HttpConfig,
     readiness: Arc<dyn Readiness>,
-    metrics: &PrometheusHandle,
-) -> (Lifecycle, Ops) {
-    let ops = ops(readiness, metrics);
+    telemetry: &Telemetry,
+) -> anyhow::Result<(Lifecycle, Ops)> {
+    let ops = ops(readiness, &telemetry.figures);
     let mut lifecycle = Lifecycle::new(vec![ops.clone()], config.grace, DRAIN);
-    keep_metrics(&mut lifecycle, metrics);
-    (lifecycle, ops)
+    keep_metrics(&mut lifecycle, &telemetry.figures);
+    telemetry
+        .logs
+        .clone()
+        .follow(&mut lifecycle)
+        .context("no signals")?;
+    Ok((lifecycle, ops))
 }
 
 /// The operators' side of a service.
-pub(crate) fn ops(readiness: Arc<dyn Readiness>, metrics: &PrometheusHandle) -> Ops {
-    let rendered = metrics.clone();
-    Ops::new(readiness, move || rendered.render())
+pub(crate) fn ops(readiness: Arc<dyn Readiness>, figures: &Figures) -> Ops {
+    let figures = figures.clone();
+    Ops::new(readiness, move || figures.render())
 }
 
 /// Folds samples for as long as anybody may ask for them.
-pub(crate) fn keep_metrics(lifecycle: &mut Lifecycle, metrics: &PrometheusHandle) {
-    let (upkeep, mut served) = (metrics.clone(), lifecycle.served());
+pub(crate) fn keep_metrics(lifecycle: &mut Lifecycle, figures: &Figures) {
+    let (figures, mut served) = (figures.clone(), lifecycle.served());
     lifecycle.spawn("metrics upkeep", async move {
         while tokio::time::timeout(UPKEEP, served.wait_for(|served| *served))
             .await
             .is_err()
         {
-            upkeep.run_upkeep();
+            figures.fold();
         }
     });
 }
 
-/// Serves until the signal to stop, and then what is in flight.
+/// Serves until the signal to stop, and then what is in flight; then the last spans are sent.
 async fn serve<A: Api>(
-    (lifecycle, signals): (Lifecycle, Signals),
-    listener: TcpListener,
+    (lifecycle, signals, telemetry): (Lifecycle, Signals, Telemetry),
+    listeners: Listeners,
     api: A,
     ops: Ops,
     config: &HttpConfig,
 ) -> anyhow::Result<()> {
-    let edge = config.edge.clone();
-    let server = server(&lifecycle, listener, api, ops, edge, config.grace);
-    lifecycle.run(signals, server).await
+    let (edge, grace) = (config.edge.clone(), config.grace);
+    let service = listeners.service;
+    let servers = match listeners.operators {
+        None => server(&lifecycle, service, api, ops, edge, grace).boxed(),
+        Some(operators) => {
+            let public = ops.without_metrics();
+            let service = server(&lifecycle, service, api, public, edge, grace);
+            let edge = Edge::default();
+            let operators = server(&lifecycle, operators, OpsApi, ops, edge, grace);
+            join(service, operators).map(drop).boxed()
+        }
+    };
+    let ended = lifecycle.run(signals, servers).await;
+    telemetry.traces.finish().await;
+    ended
 }
 
 /// A server that accepts until the lifecycle closes it.
@@ -138,10 +175,9 @@ pub(crate) fn server<A: Api>(
     shopflow_http::serve(server, stop)
 }
 
-/// Begins to catch signals, to log and to count.
-fn start(config: &HttpConfig) -> anyhow::Result<(Signals, PrometheusHandle)> {
+/// Begins to catch signals, to log, to count, and to trace.
+fn start(config: &HttpConfig) -> anyhow::Result<(Signals, Telemetry)> {
     let signals = Signals::catch()?;
-    telemetry::start_logs(&config.log, LogTo::Stdout);
-    let metrics = telemetry::start_metrics().context("no metrics")?;
-    Ok((signals, metrics))
+    let telemetry = telemetry::start(&config.log, LogTo::Stdout, config.traces.as_ref())?;
+    Ok((signals, telemetry))
 }

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
+use shopflow_telemetry::messaging;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -62,6 +63,7 @@ impl Consumer {
         status: ConsumerStatus,
     ) -> Self {
         let publisher = Publisher::new(url.clone(), "shopflow notify: retries");
+        messaging::expect_work();
         Self {
             publisher: Arc::new(publisher),
             in_hand: TaskTracker::new(),

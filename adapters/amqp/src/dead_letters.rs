@@ -12,9 +12,7 @@ use core_kernel::BoxError;
 use core_notify::{DeadLetter, DeadLetterError, DeadLetters, LettersInHand, WorkQueue};
 use futures_util::StreamExt;
 use lapin::message::Delivery;
-use lapin::options::{
-    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
-};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
 use tokio::time::timeout;
@@ -22,6 +20,7 @@ use tokio::time::timeout;
 use crate::channel::{Message, Publisher};
 use crate::connection::connect;
 use crate::headers::{read_dead_letter, to_dead_letter};
+use crate::queues::count;
 use crate::topology;
 use hand::{InHand, Known, known};
 
@@ -128,13 +127,7 @@ impl AmqpDeadLetters {
 }
 
 async fn waiting(channel: &Channel, queue: WorkQueue) -> lapin::Result<u32> {
-    let passive = QueueDeclareOptions {
-        passive: true,
-        ..QueueDeclareOptions::default()
-    };
-    let name = queue.dead_letter_queue();
-    let declared = channel.queue_declare(name.into(), passive, FieldTable::default());
-    Ok(declared.await?.message_count())
+    count(channel, queue.dead_letter_queue()).await
 }
 
 /// The next `window` messages, by a consumer that gets no more than those. Consumers are told apart

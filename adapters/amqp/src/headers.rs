@@ -13,6 +13,13 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 const ATTEMPT: &str = "x-shopflow-attempt";
 const FIRST_FAILED_AT: &str = "x-first-failed-at";
 
+/// OpenTelemetry's name for the broker.
+pub(crate) const SYSTEM: &str = "rabbitmq";
+
+/// When an event was published, in microseconds since 1970: how long it waited in its queue. The
+/// standard property counts whole seconds, and tells when the event happened.
+pub(crate) const PUBLISHED_AT: &str = "x-shopflow-published-at";
+
 /// What is read from a delivery.
 #[derive(Clone, Debug)]
 pub(crate) struct Hop {
@@ -22,6 +29,10 @@ pub(crate) struct Hop {
     pub(crate) republished: bool,
     /// When an attempt first failed.
     pub(crate) first_failed_at: Option<String>,
+    /// When it was published, if it came here straight from there.
+    pub(crate) published_at: Option<Timestamp>,
+    /// What caused it, as its message tells.
+    pub(crate) cause: Option<TraceContext>,
     /// What the work on it is known by.
     pub(crate) context: RequestContext,
 }
@@ -37,9 +48,12 @@ impl Hop {
         let attempt = headers
             .and_then(|table| table.inner().get(ATTEMPT))
             .and_then(integer);
-        let trace = text("traceparent")
-            .and_then(|parent| TraceContext::parse(&parent, text("tracestate").as_deref()))
-            .map_or_else(TraceContext::root, |parent| parent.child());
+        let parent = text("traceparent")
+            .and_then(|parent| TraceContext::parse(&parent, text("tracestate").as_deref()));
+        let trace = TraceContext::continued(parent.as_ref());
+        let published_at = headers
+            .and_then(|table| table.inner().get(PUBLISHED_AT))
+            .and_then(microseconds);
         // The event's id is the name under which its work is logged in every service.
         let request_id = match properties.message_id() {
             Some(id) if is_header_safe(id.as_str()) => id.as_str().into(),
@@ -49,6 +63,8 @@ impl Hop {
             attempt: attempt.unwrap_or(1).max(1),
             republished: attempt.is_some(),
             first_failed_at: text(FIRST_FAILED_AT),
+            published_at,
+            cause: parent,
             context: RequestContext { request_id, trace },
         }
     }
@@ -75,6 +91,13 @@ fn integer(value: &AMQPValue) -> Option<u32> {
         AMQPValue::LongInt(n) => u32::try_from(n).ok(),
         AMQPValue::LongUInt(n) => Some(n),
         AMQPValue::LongLongInt(n) => u32::try_from(n).ok(),
+        _ => None,
+    }
+}
+
+fn microseconds(value: &AMQPValue) -> Option<Timestamp> {
+    match *value {
+        AMQPValue::LongLongInt(at) => Timestamp::from_microsecond(at).ok(),
         _ => None,
     }
 }

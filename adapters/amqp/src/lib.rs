@@ -9,6 +9,7 @@ mod consumer;
 mod dead_letters;
 mod headers;
 mod publisher;
+mod queues;
 pub mod topology;
 
 pub use asyncapi::asyncapi;
@@ -17,3 +18,4 @@ pub use connection::{UrlError, check_url};
 pub use consumer::{Consumer, ConsumerStatus};
 pub use dead_letters::AmqpDeadLetters;
 pub use publisher::AmqpPublisher;
+pub use queues::AmqpQueues;

@@ -1,12 +1,14 @@
 //! Publishing what the outbox holds.
 
 use async_trait::async_trait;
-use core_kernel::{EventPublisher, OutboxMessage, PublishError};
+use core_kernel::{Clock, EventPublisher, OutboxMessage, PublishError, SystemClock};
 use core_notify::{ORDER_EVENTS, USER_EVENTS};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
+use shopflow_telemetry::messaging::{self, Publishing};
 
 use crate::channel::{Message, Publisher};
+use crate::headers::{PUBLISHED_AT, SYSTEM};
 
 /// Publishes one service's events on RabbitMQ (PRD §5). Connects when it is first needed, and again
 /// whenever the connection is lost.
@@ -68,6 +70,7 @@ impl AmqpPublisher {
     }
 
     fn of(source: &'static Source, url: String) -> Self {
+        messaging::expect_publishing();
         Self {
             publisher: Publisher::new(url, source.connection),
             source,
@@ -93,17 +96,26 @@ impl EventPublisher for AmqpPublisher {
     }
 
     async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError> {
-        let messages = batch.iter().map(|event| message(self.source, event));
-        let messages = messages.collect();
-        self.publisher.publish(messages).await.map_err(PublishError)
+        let publishing = Publishing::begin(SYSTEM, |_| self.source.exchange, batch);
+        let messages = publishing
+            .events()
+            .map(|(event, traceparent)| message(self.source, event, traceparent))
+            .collect();
+        let published = self.publisher.publish(messages).await;
+        publishing.end(published.as_deref().ok());
+        published.map_err(PublishError)
     }
 }
 
-fn message(source: &Source, event: &OutboxMessage) -> Message {
+fn message(source: &Source, event: &OutboxMessage, traceparent: &str) -> Message {
     let mut headers = FieldTable::default();
     headers.insert(
         "traceparent".into(),
-        AMQPValue::LongString(event.traceparent.as_str().into()),
+        AMQPValue::LongString(traceparent.into()),
+    );
+    headers.insert(
+        PUBLISHED_AT.into(),
+        AMQPValue::LongLongInt(SystemClock.now().as_microsecond()),
     );
     if let Some(state) = &event.tracestate {
         headers.insert(

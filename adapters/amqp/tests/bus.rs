@@ -11,8 +11,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use core_kernel::{EventPublisher, SystemClock};
 use core_notify::testing::bus::{Bus, Consuming, Fixture};
-use core_notify::{DeadLetters, EventHandler};
-use shopflow_amqp::{AmqpDeadLetters, AmqpPublisher, Consumer, ConsumerStatus};
+use core_notify::{DeadLetters, EventHandler, QueueDepths};
+use shopflow_amqp::{AmqpDeadLetters, AmqpPublisher, AmqpQueues, Consumer, ConsumerStatus};
 use shopflow_testkit::{Proxy, Vhost, rabbitmq};
 use tokio::sync::{oneshot, watch};
 
@@ -53,6 +53,10 @@ impl Bus for RabbitBus {
 
     fn letters(&self) -> Arc<dyn DeadLetters> {
         Arc::new(AmqpDeadLetters::new(self.0.url().into()))
+    }
+
+    fn depths(&self) -> Arc<dyn QueueDepths> {
+        Arc::new(AmqpQueues::new(self.0.url().into()))
     }
 }
 

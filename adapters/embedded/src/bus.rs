@@ -9,7 +9,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use core_kernel::{EventPublisher, OutboxMessage, PublishError};
-use core_notify::{Channel, DeadLetter, EventHandler, StoreError, WORK_QUEUES, WorkQueue};
+use core_notify::{
+    BusError, Channel, DeadLetter, Depth, EventHandler, QueueDepths, StoreError, WORK_QUEUES,
+    WorkQueue,
+};
+use shopflow_telemetry::messaging::Publishing;
 use sqlx::FromRow;
 
 use crate::database::Database;
@@ -19,9 +23,16 @@ use crate::value::Micros;
 pub use consumer::BusConsumer;
 pub(crate) use traffic::Traffic;
 
+/// What traces call this bus.
+const SYSTEM: &str = "shopflow_embedded";
+
 const PUBLISH: &str = "
     INSERT INTO bus_messages (queue, message_id, event_type, body, traceparent, tracestate, due_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+const DEPTH: &str = "
+    SELECT (SELECT count(*) FROM bus_messages WHERE queue = ?1 AND due_at <= ?2),
+           (SELECT count(*) FROM dead_letters WHERE queue = ?1)";
 
 const DEAD_LETTERS: &str = "
     SELECT queue, message_id, event_type, body, error_class, error_message, attempts,
@@ -93,11 +104,11 @@ impl SqliteBus {
         Ok(rows.into_iter().map(DeadLetter::from).collect())
     }
 
-    async fn store(&self, batch: &[OutboxMessage]) -> sqlx::Result<Vec<bool>> {
+    async fn store(&self, publishing: &Publishing<'_>) -> sqlx::Result<Vec<bool>> {
         let due = Micros(self.0.clock.now());
         let mut transaction = self.0.write().await?;
-        let mut taken = Vec::with_capacity(batch.len());
-        for message in batch {
+        let mut taken = Vec::new();
+        for (message, traceparent) in publishing.events() {
             let queue = queue_of(&message.routing_key);
             if let Some(queue) = queue {
                 sqlx::query(PUBLISH)
@@ -105,7 +116,7 @@ impl SqliteBus {
                     .bind(message.event_id.to_string())
                     .bind(message.event_type.clone())
                     .bind(message.payload.clone())
-                    .bind(message.traceparent.clone())
+                    .bind(traceparent.to_owned())
                     .bind(message.tracestate.clone())
                     .bind(due)
                     .execute(&mut *transaction)
@@ -115,6 +126,22 @@ impl SqliteBus {
         }
         transaction.commit().await?;
         Ok(taken)
+    }
+}
+
+#[async_trait]
+impl QueueDepths for SqliteBus {
+    async fn depth(&self, queue: WorkQueue) -> Result<Depth, BusError> {
+        let counted: (i64, i64) = sqlx::query_as(DEPTH)
+            .bind(queue.name)
+            .bind(Micros(self.0.clock.now()))
+            .fetch_one(self.0.read())
+            .await
+            .map_err(|error| BusError(error.into()))?;
+        Ok(Depth {
+            waiting: counted.0.unsigned_abs(),
+            dead: counted.1.unsigned_abs(),
+        })
     }
 }
 
@@ -132,7 +159,13 @@ impl EventPublisher for SqliteBus {
 
     /// Stores the batch in one transaction; an event that no queue takes is refused.
     async fn publish(&self, batch: &[OutboxMessage]) -> Result<Vec<bool>, PublishError> {
-        let taken = self.store(batch).await;
+        let exchange = |event: &OutboxMessage| {
+            let queue = queue_of(&event.routing_key);
+            queue.map_or("none", |queue| queue.exchange)
+        };
+        let publishing = Publishing::begin(SYSTEM, exchange, batch);
+        let taken = self.store(&publishing).await;
+        publishing.end(taken.as_deref().ok());
         let taken = taken.map_err(|error| PublishError(error.into()))?;
         self.0.traffic.published.send_replace(());
         Ok(taken)

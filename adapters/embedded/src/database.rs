@@ -72,7 +72,35 @@ impl std::fmt::Debug for Database {
     }
 }
 
+/// The connections of a pool at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// In use.
+    pub used: u32,
+    /// Open and free.
+    pub idle: u32,
+    /// How many there may be.
+    pub most: u32,
+}
+
+impl Connections {
+    fn of(pool: &SqlitePool) -> Self {
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        Self {
+            used: pool.size().saturating_sub(idle),
+            idle,
+            most: pool.options().get_max_connections(),
+        }
+    }
+}
+
 impl Database {
+    /// The connection that writes, and those that read.
+    #[must_use]
+    pub fn connections(&self) -> [Connections; 2] {
+        [&self.writer, &self.readers].map(Connections::of)
+    }
+
     /// Opens a file, or makes it, and brings its tables up to date.
     ///
     /// # Errors

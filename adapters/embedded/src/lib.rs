@@ -21,7 +21,7 @@ mod users;
 mod value;
 
 pub use bus::{BusConsumer, SqliteBus};
-pub use database::{Database, OpenError};
+pub use database::{Connections, Database, OpenError};
 pub use inbox::{InboxEmailSender, InboxSmsSender, SqliteInbox};
 pub use notifications::SqliteNotificationStore;
 pub use one_time::SqliteOneTimeStore;

@@ -2,12 +2,44 @@
 //! hash takes a tenth of a second and 16 MiB on purpose, so a storm of logins must wait in line
 //! and not in memory.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use core_auth::{HashError, Password, PasswordCrypto, PasswordHash, PasswordHasher, Verdict};
+use metrics::{Gauge, Histogram};
 use tokio::sync::Semaphore;
+
+/// The line of those who wait for their turn, and the hashes that are being made.
+struct Figures {
+    waiting: Gauge,
+    running: Gauge,
+    wait: Histogram,
+    hash: Histogram,
+}
+
+static FIGURES: LazyLock<Figures> = LazyLock::new(|| Figures {
+    waiting: metrics::gauge!("shopflow_hash_queue_waiting"),
+    running: metrics::gauge!("shopflow_hash_queue_running"),
+    wait: metrics::histogram!("shopflow_hash_queue_wait_seconds"),
+    hash: metrics::histogram!("shopflow_hash_duration_seconds"),
+});
+
+/// One more in a gauge, until it is dropped.
+struct Counted(&'static Gauge);
+
+impl Counted {
+    fn begin(gauge: &'static Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
 
 /// Runs [`PasswordCrypto`] on tokio's blocking threads, bounded in number and in waiting time.
 #[derive(Clone, Debug)]
@@ -21,6 +53,7 @@ impl BlockingHasher {
     /// At most `parallel` hashes at once; who has waited `max_wait` for a turn is told `Busy`.
     #[must_use]
     pub fn new(crypto: PasswordCrypto, parallel: usize, max_wait: Duration) -> Self {
+        LazyLock::force(&FIGURES);
         Self {
             crypto: Arc::new(crypto),
             free: Arc::new(Semaphore::new(parallel.max(1))),
@@ -32,13 +65,22 @@ impl BlockingHasher {
         &self,
         work: impl FnOnce(&PasswordCrypto) -> Result<T, core_auth::UnusableHash> + Send + 'static,
     ) -> Result<T, HashError> {
+        let waiting = Counted::begin(&FIGURES.waiting);
+        let begun = Instant::now();
         let turn = tokio::time::timeout(self.max_wait, self.free.clone().acquire_owned());
-        let turn = turn.await.map_err(|_| HashError::Busy)?;
+        let turn = turn.await;
+        FIGURES.wait.record(begun.elapsed().as_secs_f64());
+        drop(waiting);
+        let turn = turn.map_err(|_| HashError::Busy)?;
         let crypto = self.crypto.clone();
         let done = tokio::task::spawn_blocking(move || {
             // Held until the work is done, also when nobody waits for it any more.
             let _turn = turn;
-            work(&crypto)
+            let _running = Counted::begin(&FIGURES.running);
+            let begun = Instant::now();
+            let done = work(&crypto);
+            FIGURES.hash.record(begun.elapsed().as_secs_f64());
+            done
         });
         match done.await {
             Ok(result) => result.map_err(|error| HashError::Broken(error.into())),

@@ -18,7 +18,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
+use shopflow_telemetry::TRACE;
 use tokio::sync::watch;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 pub use auth::AuthClient;
 pub use health::{Health, accepts, health};
@@ -46,6 +49,17 @@ pub enum CallError {
     /// No answer in time; the request may have been received.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
+}
+
+impl CallError {
+    /// Its kind, for figures and traces.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "no_connection",
+            Self::Broken(_) => "connection_broke",
+            Self::TimedOut(_) => "timeout",
+        }
+    }
 }
 
 /// An HTTP client: one pool of connections per host, for `http` and `https`.
@@ -164,6 +178,8 @@ fn base(text: &str) -> Result<String, UrlError> {
 struct Peer {
     client: HttpClient,
     base: String,
+    host: String,
+    port: u16,
     timeout: Duration,
     token: ServiceToken,
 }
@@ -175,9 +191,18 @@ impl Peer {
         timeout: Duration,
         token: ServiceToken,
     ) -> Result<Self, UrlError> {
+        let base = base(base_url)?;
+        let uri: Uri = base.parse().map_err(|_| UrlError)?;
+        let usual = if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
         Ok(Self {
             client,
-            base: base(base_url)?,
+            host: uri.host().unwrap_or_default().to_owned(),
+            port: uri.port_u16().unwrap_or(usual),
+            base,
             timeout,
             token,
         })
@@ -188,16 +213,17 @@ impl Peer {
         bearer(self.token.borrow().expose_secret())
     }
 
-    /// What stands at `path`, read with our own token.
+    /// What stands at `path`, an instance of `template`, read with our own token.
     async fn read<T: DeserializeOwned>(
         &self,
         who: &'static str,
-        path: &str,
+        (template, path): (&'static str, &str),
         context: &RequestContext,
     ) -> Result<T, ReadError> {
         let away = |error: CallError| ReadError::Away(who, error.into());
         let own = self.own().map_err(away)?;
-        let answer = self.call(Method::GET, path, own, None, context).await;
+        let place = (template, path);
+        let answer = self.call(Method::GET, place, own, None, context).await;
         match answer.map_err(away)? {
             (StatusCode::OK, body) => {
                 serde_json::from_slice(&body).map_err(|error| ReadError::Broken(who, error.into()))
@@ -210,17 +236,35 @@ impl Peer {
     async fn call(
         &self,
         method: Method,
-        path: &str,
+        (template, path): (&'static str, &str),
         authorization: HeaderValue,
         for_service: Option<HeaderValue>,
         context: &RequestContext,
     ) -> Result<(StatusCode, Bytes), CallError> {
+        let trace = context.trace.child();
+        let uri = format!("{}{path}", self.base);
+        let span = tracing::info_span!(
+            target: TRACE,
+            "call",
+            trace_id = %trace.trace_id(),
+            span_id = %trace.span_id(),
+            otel.kind = "client",
+            otel.parent_id = trace.parent_id(),
+            otel.sampled = trace.is_sampled(),
+            http.request.method = %method,
+            url.template = template,
+            url.full = uri,
+            server.address = self.host.as_str(),
+            server.port = self.port,
+            http.response.status_code = Empty,
+            error.type = Empty,
+        );
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("{}{path}", self.base))
+            .uri(uri)
             .header(AUTHORIZATION, authorization)
             .header("x-request-id", &*context.request_id)
-            .header("traceparent", context.trace.child().traceparent());
+            .header("traceparent", trace.traceparent());
         if let Some(state) = context.trace.tracestate() {
             request = request.header("tracestate", state);
         }
@@ -230,7 +274,25 @@ impl Peer {
         let request = request
             .body(Full::default())
             .map_err(|e| CallError::Broken(e.into()))?;
-        self.client.call(request, self.timeout).await
+        let called = self.client.call(request, self.timeout);
+        let answer = called.instrument(span.clone()).await;
+        outcome(&span, &answer);
+        answer
+    }
+}
+
+/// Tells the span of a call what came of it (OpenTelemetry's conventions for HTTP clients).
+pub fn outcome(span: &Span, answer: &Result<(StatusCode, Bytes), CallError>) {
+    match answer {
+        Ok((status, _)) => {
+            span.record("http.response.status_code", status.as_u16());
+            if status.is_client_error() || status.is_server_error() {
+                span.record("error.type", status.as_str());
+            }
+        }
+        Err(error) => {
+            span.record("error.type", error.word());
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod docs;
 mod edge;
 mod error;
 mod fields;
+mod figures;
 mod inbox;
 mod limit;
 mod notify;
@@ -31,7 +32,7 @@ pub mod view;
 pub use auth::AuthApi;
 pub use client::{
     AuthClient, CallError, Health, HttpClient, OrdersClient, ServiceToken, UrlError, accepts,
-    health, is_base_url,
+    health, is_base_url, outcome,
 };
 pub use cors::{AllowedOrigins, OriginsError};
 pub use edge::Edge;
@@ -39,7 +40,7 @@ pub use error::ApiError;
 pub use inbox::{Dashboard, InboxApi, Overview, PagesError};
 pub use notify::NotifyApi;
 pub use openapi::{Service, openapi};
-pub use ops::{Ops, Readiness};
+pub use ops::{Ops, OpsApi, Readiness};
 pub use orders::OrdersApi;
 pub use pipeline::Api;
 pub use proxies::{ProxiesError, TrustedProxies};

@@ -9,6 +9,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::error::ApiError;
+use crate::pipeline::Api;
 use crate::reply::{self, Reply};
 use crate::request::Inbound;
 use crate::route::Route;
@@ -35,7 +36,7 @@ pub trait Readiness: Send + Sync {
 #[derive(Clone)]
 pub struct Ops {
     readiness: Arc<dyn Readiness>,
-    metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    metrics: Option<Arc<dyn Fn() -> String + Send + Sync>>,
     stopping: Arc<AtomicBool>,
 }
 
@@ -47,9 +48,23 @@ impl Ops {
     ) -> Self {
         Self {
             readiness,
-            metrics: Arc::new(metrics),
+            metrics: Some(Arc::new(metrics)),
             stopping: Arc::default(),
         }
+    }
+
+    /// The same without `/metrics`, which is told elsewhere.
+    #[must_use]
+    pub fn without_metrics(&self) -> Self {
+        Self {
+            metrics: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether the path is one of these.
+    pub(crate) fn has(path: &str) -> bool {
+        Route::find(&ROUTES, path).is_some()
     }
 
     /// From now on the service is not ready, so that balancers send nothing more.
@@ -61,15 +76,19 @@ impl Ops {
     pub(crate) async fn respond(&self, request: &Inbound) -> Option<Result<Reply, ApiError>> {
         let path = request.path();
         let route = Route::find(&ROUTES, path)?;
+        let metrics = self.metrics.as_ref();
+        if path == "/metrics" && metrics.is_none() {
+            return None;
+        }
         if !route.has(request.method()) {
             return Some(Err(ApiError::method_not_allowed(route.methods)));
         }
-        Some(match path {
-            "/health/ready" => self.ready().await,
-            "/metrics" => Ok(reply::with_type(
+        Some(match (path, metrics) {
+            ("/health/ready", _) => self.ready().await,
+            ("/metrics", Some(metrics)) => Ok(reply::with_type(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
-                (self.metrics)(),
+                metrics(),
             )),
             _ => reply::json(StatusCode::OK, &json!({ "status": "ok" })),
         })
@@ -97,6 +116,21 @@ impl Ops {
             );
         }
         Ok(reply)
+    }
+}
+
+/// A service that has nothing but its operators' side, for a port of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct OpsApi;
+
+#[async_trait]
+impl Api for OpsApi {
+    async fn respond(&self, _: &mut Inbound) -> Result<Reply, ApiError> {
+        Err(ApiError::unknown_path())
+    }
+
+    fn route(&self, _: &str) -> Option<Route> {
+        None
     }
 }
 

@@ -182,6 +182,7 @@ fn idempotency_key(request: &Inbound, faults: &mut Faults) -> Option<Idempotency
 /// made of nothing that changes later.
 fn placed(placement: &Placement) -> Result<Reply, ApiError> {
     let order = &placement.order;
+    log_order(order.id);
     let mut reply = reply::json(StatusCode::CREATED, &OrderDto::from(order))?;
     let location = HeaderValue::try_from(format!("/orders/{}", order.id));
     let location = location.map_err(|error| ApiError::internal(error.into()))?;
@@ -231,8 +232,15 @@ pub(crate) fn scope(
     }
 }
 
+/// The id in a path, which the log lines of the request have from now on.
 fn order_id(text: &str) -> Result<OrderId, ApiError> {
-    text.parse().map_err(|_| unknown_order())
+    let id = text.parse().map_err(|_| unknown_order())?;
+    log_order(id);
+    Ok(id)
+}
+
+fn log_order(id: OrderId) {
+    tracing::Span::current().record("order_id", tracing::field::display(id));
 }
 
 fn unknown_order() -> ApiError {

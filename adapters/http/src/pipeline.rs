@@ -10,10 +10,12 @@ use futures_util::FutureExt;
 use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Request};
 use hyper::body::Incoming;
-use tracing::Instrument;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::edge::Edge;
 use crate::error::ApiError;
+use crate::figures;
 use crate::ops::Ops;
 use crate::reply::Reply;
 use crate::request::Inbound;
@@ -44,28 +46,49 @@ pub(crate) async fn handle<A: Api + ?Sized>(
     peer: IpAddr,
 ) -> Reply {
     let started = Instant::now();
+    let _active = figures::Active::begin();
     let mut request = Inbound::new(request, |headers| edge.proxies.client(peer, headers));
     let id = request.context.request_id.clone();
-    // At this level it is there whatever is filtered out: its ids belong to every line.
-    let span = tracing::error_span!(
-        "request",
-        request_id = %id,
-        trace_id = %request.context.trace.trace_id(),
-    );
+    let span = span(&request);
     async {
-        let method = request.method().clone();
+        let method = figures::method(request.method());
         let (route, result) = find(api, ops, edge, &mut request).await;
         let mut reply = result.unwrap_or_else(|error| {
             log_failure(&error);
             error.into_reply(&id)
         });
         label(&request, route, edge, reply.headers_mut());
-        let name = route.map_or("unknown", |route| route.name);
-        record(&method, name, &reply, started.elapsed());
+        let name = route.map_or(figures::UNKNOWN, |route| route.name);
+        record(method, name, &reply, started.elapsed());
         reply
     }
     .instrument(span)
     .await
+}
+
+/// The span of a request (OpenTelemetry's conventions for HTTP servers), whose ids belong to every
+/// log line: at this level it is there whatever is filtered out. What has a dot in its name is for
+/// traces alone.
+fn span(request: &Inbound) -> Span {
+    let trace = &request.context.trace;
+    // Probes and scrapes would be most of what is traced.
+    let sampled = trace.is_sampled() && !Ops::has(request.path());
+    tracing::error_span!(
+        "request",
+        request_id = %request.context.request_id,
+        trace_id = %trace.trace_id(),
+        span_id = %trace.span_id(),
+        order_id = Empty,
+        otel.kind = "server",
+        otel.parent_id = trace.parent_id(),
+        otel.sampled = sampled,
+        http.request.method = figures::method(request.method()),
+        http.route = Empty,
+        http.response.status_code = Empty,
+        url.scheme = "http",
+        url.path = Empty,
+        error.type = Empty,
+    )
 }
 
 /// What stands at the path, and the answer.
@@ -83,7 +106,12 @@ async fn find<A: Api + ?Sized>(
         return (Some(OPS), result);
     }
     match api.route(request.path()) {
-        Some(route) => (Some(route), at(api, route, edge, request).await),
+        Some(route) => {
+            // A path that we do not have may be anything, a secret too.
+            Span::current().record("http.route", route.name);
+            Span::current().record("url.path", request.path());
+            (Some(route), at(api, route, edge, request).await)
+        }
         None => (None, Err(ApiError::unknown_path())),
     }
 }
@@ -140,24 +168,29 @@ fn log_failure(error: &ApiError) {
     }
 }
 
-fn record(method: &http::Method, route: &'static str, reply: &Reply, took: Duration) {
-    let status = reply.status().as_u16();
+/// The one line and the figures of a request. Who writes the log knows what the databases took of it
+/// and fills that in.
+fn record(method: &'static str, route: &'static str, reply: &Reply, took: Duration) {
+    let status = reply.status();
+    let code = status.as_u16();
+    let span = Span::current();
+    span.record("http.response.status_code", code);
+    if status.is_server_error() {
+        span.record("error.type", status.as_str());
+    }
     let ms = took.as_secs_f64() * 1000.0;
     if route == OPS.name {
-        tracing::debug!(method = %method, route, status, ms, "request");
+        tracing::debug!(method, route, status = code, ms, "request");
         return;
     }
-    tracing::info!(method = %method, route, status, ms, "request");
-    // A method outside the usual ones would be a label of the caller's choosing.
-    let method = match method.as_str() {
-        known @ ("GET" | "POST" | "PATCH" | "DELETE" | "PUT" | "OPTIONS") => known.to_owned(),
-        _ => "_OTHER".to_owned(),
-    };
-    metrics::histogram!(
-        "http_server_request_duration_seconds",
-        "http_request_method" => method,
-        "http_route" => route,
-        "http_response_status_code" => status.to_string(),
-    )
-    .record(took.as_secs_f64());
+    tracing::info!(
+        method,
+        route,
+        status = code,
+        ms,
+        db_ms = Empty,
+        queries = Empty,
+        "request"
+    );
+    figures::answered(method, route, code, took);
 }

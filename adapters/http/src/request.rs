@@ -149,8 +149,8 @@ fn context(headers: &HeaderMap) -> RequestContext {
         }
         _ => EventId::generate().to_string().into(),
     };
-    let trace = text("traceparent")
-        .and_then(|parent| TraceContext::parse(parent, text("tracestate")))
-        .map_or_else(TraceContext::root, |parent| parent.child());
+    let caller =
+        text("traceparent").and_then(|parent| TraceContext::parse(parent, text("tracestate")));
+    let trace = TraceContext::continued(caller.as_ref());
     RequestContext { request_id, trace }
 }

@@ -16,6 +16,9 @@ use aws_sdk_sesv2::types::{Body, Content, Destination, EmailContent, Message, Me
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use core_notify::{EmailSender, Mail, SendError, Standing};
+use shopflow_telemetry::TRACE;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 /// Connecting takes milliseconds or fails.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -112,6 +115,17 @@ impl EmailSender for SesSender {
         let content = EmailContent::builder()
             .simple(message(mail).map_err(unbuildable)?)
             .build();
+        let span = tracing::info_span!(
+            target: TRACE,
+            "ses",
+            otel.name = "SESv2/SendEmail",
+            otel.kind = "client",
+            rpc.system = "aws-api",
+            rpc.service = "SESv2",
+            rpc.method = "SendEmail",
+            cloud.region = self.client.config().region().map(AsRef::as_ref),
+            error.type = Empty,
+        );
         let sent = self
             .client
             .send_email()
@@ -120,8 +134,12 @@ impl EmailSender for SesSender {
             .content(content)
             .email_tags(tag)
             .send()
+            .instrument(span.clone())
             .await
-            .map_err(|error| error::classify(&error, Some(mail.to)))?;
+            .map_err(|error| error::classify(&error, Some(mail.to)))
+            .inspect_err(|error| {
+                span.record("error.type", error.word());
+            })?;
         Ok(sent.message_id().unwrap_or_default().to_owned())
     }
 }

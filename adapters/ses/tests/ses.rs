@@ -37,6 +37,7 @@ async fn send(endpoint: &str) -> Result<String, SendError> {
         plain: "Thank you",
         notification_id: NotificationId::generate(),
         order_id: Some(OrderId::generate()),
+        happened_at: jiff::Timestamp::UNIX_EPOCH,
     };
     sender(endpoint).await.send(mail).await
 }
@@ -61,6 +62,7 @@ async fn an_accepted_mail_arrives_whole_and_its_id_comes_back() {
         plain: "\"Tom & Jerry\"\n日本 🎉",
         notification_id,
         order_id: Some(OrderId::generate()),
+        happened_at: jiff::Timestamp::UNIX_EPOCH,
     };
     let id = sender(ses.endpoint()).await.send(mail).await.unwrap();
     let requests = ses.requests();

@@ -14,7 +14,10 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use shopflow_http::{CallError, HttpClient};
+use shopflow_http::{CallError, HttpClient, outcome};
+use shopflow_telemetry::TRACE;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 /// A whole attempt; shorter than the claim that its notification is held by.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
@@ -133,14 +136,23 @@ impl SmsSender for TwilioSender {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Full::new(Bytes::from(form)))
             .map_err(|error| SendError::Away(error.to_string()))?;
-        let (status, body) = self
-            .client
-            .call(request, ATTEMPT_TIMEOUT)
-            .await
-            .map_err(|error| match error {
-                CallError::Connect(_) => SendError::Away(chain(&error)),
-                CallError::Broken(_) | CallError::TimedOut(_) => SendError::Unknown(chain(&error)),
-            })?;
+        let span = tracing::info_span!(
+            target: TRACE,
+            "twilio",
+            otel.kind = "client",
+            http.request.method = "POST",
+            url.template = "/2010-04-01/Accounts/{sid}/Messages.json",
+            server.address = request.uri().host(),
+            http.response.status_code = Empty,
+            error.type = Empty,
+        );
+        let called = self.client.call(request, ATTEMPT_TIMEOUT);
+        let answer = called.instrument(span.clone()).await;
+        outcome(&span, &answer);
+        let (status, body) = answer.map_err(|error| match error {
+            CallError::Connect(_) => SendError::Away(chain(&error)),
+            CallError::Broken(_) | CallError::TimedOut(_) => SendError::Unknown(chain(&error)),
+        })?;
         if status.is_success() {
             // Taken, but the answer cannot be read: it may be on its way.
             return serde_json::from_slice::<Accepted>(&body)

@@ -34,6 +34,7 @@ async fn send(base_url: &str) -> Result<String, SendError> {
         body: "Shipped",
         notification_id: NotificationId::generate(),
         order_id: Some(OrderId::generate()),
+        happened_at: jiff::Timestamp::UNIX_EPOCH,
     };
     sender(base_url).send(text).await
 }
@@ -55,6 +56,7 @@ async fn an_accepted_text_arrives_whole_and_its_sid_comes_back() {
         body: "Tom & Jerry = 100% + 日本 🎉\nbye",
         notification_id: NotificationId::generate(),
         order_id: Some(OrderId::generate()),
+        happened_at: jiff::Timestamp::UNIX_EPOCH,
     };
     let sid = sender(twilio.endpoint()).send(text).await.unwrap();
     let requests = twilio.requests();

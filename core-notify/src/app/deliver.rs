@@ -55,6 +55,9 @@ impl EventHandler for Notifier {
             Ok(event) => event,
             Err(poison) => return dead("poison", poison.to_string(), Vec::new()),
         };
+        if let Some(order) = event.order_id() {
+            tracing::Span::current().record("order_id", tracing::field::display(order));
+        }
         match self.claims(&event, delivery, context).await {
             Ok(claims) => self.deliver(&event, delivery, claims, context).await,
             Err(outcome) => outcome,

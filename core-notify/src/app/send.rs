@@ -51,7 +51,9 @@ impl Notifier {
             number: job.claim,
             began_at,
             ended_at: Some(ended_at),
-            outcome: outcome_of(&answer),
+            outcome: answer
+                .as_ref()
+                .map_or_else(AttemptOutcome::from, |_| AttemptOutcome::Sent),
             provider_ref: answer.as_deref().ok().map(storable),
             reason: answer
                 .as_ref()
@@ -103,6 +105,7 @@ impl Notifier {
                     plain: job.content.plain.as_deref().unwrap_or_default(),
                     notification_id: job.id,
                     order_id: event.order_id(),
+                    happened_at: event.occurred_at,
                 };
                 self.email.send(mail).await
             }
@@ -112,6 +115,7 @@ impl Notifier {
                     body: &job.content.body,
                     notification_id: job.id,
                     order_id: event.order_id(),
+                    happened_at: event.occurred_at,
                 };
                 self.sms.send(text).await
             }
@@ -134,16 +138,6 @@ fn learn(lane: &Lane, job: &Job, answer: &Result<String, SendError>, now: Timest
         tracing::error!(channel, "the provider is out of order; sending pauses");
     }
     open
-}
-
-fn outcome_of(answer: &Result<String, SendError>) -> AttemptOutcome {
-    match answer {
-        Ok(_) => AttemptOutcome::Sent,
-        Err(SendError::Refused(_)) => AttemptOutcome::Refused,
-        Err(SendError::NotNow(_)) => AttemptOutcome::NotNow,
-        Err(SendError::Away(_)) => AttemptOutcome::Away,
-        Err(SendError::Unknown(_)) => AttemptOutcome::Unknown,
-    }
 }
 
 /// What a provider says, as any store can keep it.

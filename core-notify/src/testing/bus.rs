@@ -19,7 +19,7 @@ use core_kernel::{EventId, EventPublisher, OrderId, OutboxMessage, TraceContext}
 use crate::dead_letter::DeadLetter;
 use crate::dead_letters::DeadLetters;
 use crate::outcome::EventHandler;
-use crate::queue::WORK_QUEUES;
+use crate::queue::{QueueDepths, WORK_QUEUES};
 
 pub use crashes::*;
 pub use dead_letters::*;
@@ -43,6 +43,9 @@ pub trait Bus: Send + Sync {
 
     /// Its dead letters.
     fn letters(&self) -> Arc<dyn DeadLetters>;
+
+    /// Its queues, from outside.
+    fn depths(&self) -> Arc<dyn QueueDepths>;
 }
 
 /// A consumer that runs. One that is dropped ends in any way, but it ends.
@@ -73,6 +76,7 @@ macro_rules! event_bus_contract {
             what_was_published_before_anybody_consumed_arrives_in_order,
             an_event_that_is_published_again_arrives_again,
             what_is_done_never_comes_again,
+            what_waits_and_what_was_given_up_is_counted_queue_by_queue,
             a_slow_event_holds_up_nobody,
             at_most_ten_of_a_queue_are_in_hand_at_once,
             a_retry_comes_whole_as_the_next_attempt_and_not_before_its_time,

@@ -36,6 +36,9 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
     }
 }
 
+/// Settings that may come from a file and are no secrets all the same.
+const NO_SECRET: [&str; 1] = ["LOG_LEVEL"];
+
 /// A setting as it is shown.
 struct Setting {
     name: String,
@@ -87,6 +90,9 @@ fn settings_of(command: &Command, matches: &ArgMatches) -> Vec<Setting> {
     let args: Vec<&Arg> = command.get_arguments().collect();
     let variables: HashSet<String> = args.iter().copied().filter_map(variable).collect();
     let file_of = |name: &str| {
+        if NO_SECRET.contains(&name) {
+            return None;
+        }
         let file = args
             .iter()
             .find(|arg| variable(arg) == Some(format!("{name}_FILE")));
@@ -97,7 +103,7 @@ fn settings_of(command: &Command, matches: &ArgMatches) -> Vec<Setting> {
         // The file of a secret is told with the secret.
         if name
             .strip_suffix("_FILE")
-            .is_some_and(|own| variables.contains(own))
+            .is_some_and(|own| variables.contains(own) && !NO_SECRET.contains(&own))
         {
             return None;
         }

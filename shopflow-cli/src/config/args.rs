@@ -55,7 +55,8 @@ settings! {
         shutdown_grace_seconds = "SHUTDOWN_GRACE_SECONDS", "How long a stop may take [default: 30]";
         migrate_on_start = "MIGRATE_ON_START", "Bring the database up to date first: true or false [default: true]";
         retention_every_hours = "RETENTION_EVERY_HOURS", "Run retention every so many hours; 0 for never [default: 0]";
-    } with { log: LogArgs, database: DatabaseArgs, edge: EdgeArgs, }
+        metrics_port = "METRICS_PORT", "Port of its own for /metrics and the health checks; /metrics is on no other then [default: PORT]";
+    } with { log: LogArgs, traces: TraceArgs, database: DatabaseArgs, edge: EdgeArgs, }
 }
 
 settings! {
@@ -70,7 +71,24 @@ settings! {
     /// What is logged.
     LogArgs {
         log_level = "LOG_LEVEL", "error, warn, info, debug, trace, or filters such as info,sqlx=debug [default: info; dev: warn]";
+        log_level_file = "LOG_LEVEL_FILE", "File with LOG_LEVEL in it, read again at SIGHUP";
         log_format = "LOG_FORMAT", "json or text [default: json; dev: text]";
+    }
+}
+
+settings! {
+    /// Where traces go.
+    TraceArgs {
+        otel_exporter_otlp_endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT", "Collector that takes traces, as http://collector:4318 [default: none, nothing is traced]";
+        otel_exporter_otlp_protocol = "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf or grpc [default: http/protobuf]";
+        otel_exporter_otlp_headers = "OTEL_EXPORTER_OTLP_HEADERS", "Headers to show the collector, as authorization=Bearer%20...";
+        otel_exporter_otlp_headers_file = "OTEL_EXPORTER_OTLP_HEADERS_FILE", "File with OTEL_EXPORTER_OTLP_HEADERS in it";
+        otel_exporter_otlp_timeout = "OTEL_EXPORTER_OTLP_TIMEOUT", "How long the collector may take for a batch, in milliseconds [default: 10000]";
+        otel_service_name = "OTEL_SERVICE_NAME", "What traces call this service [default: its name]";
+        otel_resource_attributes = "OTEL_RESOURCE_ATTRIBUTES", "What traces tell of this process beside that, as deployment.environment.name=production";
+        otel_traces_sampler = "OTEL_TRACES_SAMPLER", "Which traces are recorded: always_on, always_off or traceidratio, or one of these with parentbased_ in front [default: parentbased_always_on]";
+        otel_traces_sampler_arg = "OTEL_TRACES_SAMPLER_ARG", "The share of traceidratio, from 0 to 1 [default: 1]";
+        otel_sdk_disabled = "OTEL_SDK_DISABLED", "Trace nothing, whatever else is set: true or false [default: false]";
     }
 }
 

@@ -203,7 +203,7 @@ impl AuthArgs {
         let policy = self.policy.check(&mut problems);
         let rabbitmq_url = self.broker.optional(&mut problems);
         let redis = self.redis.check(&mut problems);
-        let http = self.http.check(&mut problems, 3001);
+        let http = self.http.check(&mut problems, "auth-service", 3001);
         let config = keys.zip(policy).zip(http);
         let config = config.map(|((keys, policy), http)| AuthConfig {
             keys,

@@ -7,10 +7,11 @@ use clap::Args;
 use core_notify::{FaultRule, Links};
 use shopflow_http::Edge;
 
-use super::args::{EdgeArgs, LinkArgs, LogArgs, OrderLimitArgs, PolicyArgs};
+use super::args::{EdgeArgs, LinkArgs, LogArgs, OrderLimitArgs, PolicyArgs, TraceArgs};
 use super::auth::PolicyConfig;
 use super::problems::Problems;
 use super::services::{LogConfig, LogFormat};
+use super::telemetry::{DatabaseSystem, TraceConfig};
 
 /// As typed.
 #[derive(Debug, Args)]
@@ -58,6 +59,8 @@ pub(crate) struct DevArgs {
     edge: EdgeArgs,
     #[command(flatten)]
     log: LogArgs,
+    #[command(flatten)]
+    traces: TraceArgs,
 }
 
 /// Checked.
@@ -77,6 +80,7 @@ pub(crate) struct DevConfig {
     pub(crate) links: Links,
     pub(crate) edge: Edge,
     pub(crate) log: LogConfig,
+    pub(crate) traces: Option<TraceConfig>,
 }
 
 impl DevArgs {
@@ -91,6 +95,8 @@ impl DevArgs {
         let links = self.links.check(&mut problems);
         let edge = self.edge.check(&mut problems);
         let log = self.log.check(&mut problems, "warn", LogFormat::Text);
+        let database = DatabaseSystem::Sqlite;
+        let traces = self.traces.check(&mut problems, "shopflow-dev", database);
         let ports = [
             ("--auth-port", self.auth_port),
             ("--orders-port", self.orders_port),
@@ -116,6 +122,7 @@ impl DevArgs {
             links,
             edge,
             log,
+            traces,
         })
     }
 }

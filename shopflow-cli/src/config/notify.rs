@@ -102,7 +102,7 @@ impl NotifyArgs {
             ambiguous(problems, "AMBIGUOUS_EMAIL", self.ambiguous_email.as_deref()),
             ambiguous(problems, "AMBIGUOUS_SMS", self.ambiguous_sms.as_deref()),
         ];
-        let http = self.http.check(problems, 3003);
+        let http = self.http.check(problems, "notification-service", 3003);
         let archive = self.archive.check(problems);
         let runs = http.as_ref().is_some_and(|http| http.retention.is_some());
         if runs && archive.is_none() {

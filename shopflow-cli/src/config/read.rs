@@ -22,7 +22,7 @@ impl Secret {
 }
 
 /// An empty variable is as good as none.
-fn given(value: Option<&String>) -> Option<&str> {
+pub(super) fn given(value: Option<&String>) -> Option<&str> {
     value
         .map(|text| text.trim())
         .filter(|text| !text.is_empty())

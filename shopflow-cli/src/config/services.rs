@@ -1,6 +1,7 @@
 //! The settings that services share, and those of the order service, checked.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -12,7 +13,10 @@ use super::args::{
 };
 use super::limits::RedisConfig;
 use super::problems::Problems;
-use super::read::{ReadSecret, Secret, check, or_default, required, required_secret, secret};
+use super::read::{
+    ReadSecret, Secret, check, given, or_default, required, required_secret, secret,
+};
+use super::telemetry::{DatabaseSystem, TraceConfig};
 use crate::telemetry;
 
 /// Where the data is.
@@ -35,6 +39,8 @@ pub(crate) enum LogFormat {
 #[derive(Clone, Debug)]
 pub(crate) struct LogConfig {
     pub(crate) level: String,
+    /// Where the level is read again, if anywhere.
+    pub(crate) level_file: Option<PathBuf>,
     pub(crate) format: LogFormat,
 }
 
@@ -48,6 +54,10 @@ pub(crate) struct HttpConfig {
     pub(crate) retention: Option<SignedDuration>,
     pub(crate) edge: Edge,
     pub(crate) log: LogConfig,
+    /// Where traces go, if anywhere.
+    pub(crate) traces: Option<TraceConfig>,
+    /// Where the operators' side listens by itself, if it does.
+    pub(crate) metrics_address: Option<SocketAddr>,
     pub(crate) database: DatabaseConfig,
 }
 
@@ -142,7 +152,12 @@ fn other(
 }
 
 impl HttpArgs {
-    pub(super) fn check(&self, problems: &mut Problems, default_port: u16) -> Option<HttpConfig> {
+    pub(super) fn check(
+        &self,
+        problems: &mut Problems,
+        service: &str,
+        default_port: u16,
+    ) -> Option<HttpConfig> {
         let port = or_default(
             problems,
             "PORT",
@@ -171,8 +186,21 @@ impl HttpArgs {
             true,
             "true or false",
         );
+        let metrics_address = given(self.metrics_port.as_ref()).map(|_| {
+            const NAME: &str = "METRICS_PORT";
+            const WANTED: &str = "a port number, 0 to 65535, and not that of PORT";
+            let own: u16 = or_default(problems, NAME, self.metrics_port.as_ref(), 0, WANTED);
+            if own == port && own != 0 {
+                problems.add(NAME, format!("must be {WANTED}"));
+            }
+            SocketAddr::new(ip, own)
+        });
         Some(HttpConfig {
             address: SocketAddr::new(ip, port),
+            metrics_address,
+            traces: self
+                .traces
+                .check(problems, service, DatabaseSystem::Postgres),
             grace: Duration::from_secs(grace),
             migrate,
             retention: self.retention(problems),
@@ -190,11 +218,14 @@ impl LogArgs {
         default_level: &str,
         default_format: LogFormat,
     ) -> LogConfig {
-        let level = self
-            .log_level
-            .clone()
-            .filter(|level| !level.trim().is_empty());
-        let level = level.unwrap_or_else(|| default_level.to_owned());
+        let (level, file) = (self.log_level.as_ref(), self.log_level_file.as_ref());
+        // Nothing secret, but read by the same rules.
+        let level = secret(problems, "LOG_LEVEL", level, file);
+        let level_file = level.as_ref().and_then(|level| level.file.clone());
+        let level = level.map_or_else(
+            || default_level.to_owned(),
+            |level| level.expose().to_owned(),
+        );
         problems.take("LOG_LEVEL", telemetry::check_level(&level));
         let format = match self.log_format.as_deref().map(str::trim) {
             None | Some("") => default_format,
@@ -205,7 +236,11 @@ impl LogArgs {
                 default_format
             }
         };
-        LogConfig { level, format }
+        LogConfig {
+            level,
+            level_file,
+            format,
+        }
     }
 }
 
@@ -270,7 +305,7 @@ impl OrdersArgs {
         let rate_limit = self.limit.check(&mut problems);
         let redis = self.redis.check(&mut problems);
         let peers = self.peers.check(&mut problems);
-        let http = self.http.check(&mut problems, 3002);
+        let http = self.http.check(&mut problems, "order-service", 3002);
         let config = peers.zip(http).map(|(peers, http)| OrdersConfig {
             rate_limit,
             redis: redis.filter(|_| rate_limit.is_some()),

@@ -9,7 +9,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use core_auth::{Accounts, Keyring, Keys, Mailbox, PurgedUsers, UserRole, UserStore};
 use core_kernel::SystemClock;
-use core_notify::{FaultScript, Links, Notifications, Notifier, Templates};
+use core_notify::{Channel, FaultScript, Links, Notifications, Notifier, Templates};
 use core_orders::Orders;
 use futures_util::future::join3;
 use secrecy::SecretString;
@@ -27,9 +27,10 @@ use super::{tokens, url};
 use crate::config::{DevConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
 use crate::serve::limits::Limits;
+use crate::serve::measured::Measured;
 use crate::serve::relay::{Relay, RelayWake};
 use crate::serve::revocations::News;
-use crate::serve::{auth, notify, orders, prune, server};
+use crate::serve::{auth, notify, orders, prune, queues, server};
 
 /// Each takes 16 MiB, which the allocator is slow to give back; a laptop has other uses for them.
 const PARALLEL_HASHES: usize = 1;
@@ -204,13 +205,16 @@ impl Services {
         let store = Arc::new(self.database.notifications());
         let lanes = Arc::default();
         notify::tell_breakers(lifecycle, Arc::clone(&lanes));
+        let email = self.database.email_sender(FROM, self.faults.clone())?;
+        let sms = self.database.sms_sender(self.faults.clone());
+        queues::tell_depths(lifecycle, self.database.bus());
         let notifier = Notifier {
             orders: Arc::new(orders),
             contacts: Arc::new(auth.clone()),
             tokens: Arc::new(auth.clone()),
             store: store.clone(),
-            email: Arc::new(self.database.email_sender(FROM, self.faults.clone())?),
-            sms: Arc::new(self.database.sms_sender(self.faults.clone())),
+            email: Arc::new(Measured::new(Channel::Email, email)),
+            sms: Arc::new(Measured::new(Channel::Sms, sms)),
             lanes: lanes.clone(),
             templates: Arc::new(Templates::embedded().context("templates")?),
             links: self.links.clone(),

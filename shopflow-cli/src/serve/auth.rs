@@ -17,9 +17,10 @@ use super::database::Database;
 use super::limits::Limits;
 use super::relay::{Relay, RelayWake};
 use super::revocations::{self, News};
-use super::{audit, lifecycle, listen, prune, retention, secret_file, serve, start};
+use super::{audit, lifecycle, listen, prune, queues, retention, secret_file, serve, start};
 use crate::config::{AuthConfig, PolicyConfig};
 use crate::lifecycle::Lifecycle;
+use crate::telemetry::Telemetry;
 
 /// Memory that hashes may take together.
 const HASH_MEMORY: u64 = 256 * 1024 * 1024;
@@ -34,8 +35,8 @@ impl Readiness for Needs {
 }
 
 pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
-    let (signals, metrics) = start(&config.http)?;
-    let listener = listen(&config.http).await?;
+    let (signals, telemetry) = start(&config.http)?;
+    let listeners = listen(&config.http).await?;
     let database = Database::open(&config.http, "shopflow auth")?;
     let users = Arc::new(PgUserStore::new(database.pool.clone()));
     let sessions = Arc::new(PgSessionStore::new(database.pool.clone()));
@@ -47,7 +48,8 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let parallel = parallel_hashes(config.policy.scrypt);
     let accounts = accounts(users.clone(), config.policy, parallel);
     let needs = Needs(database.clone());
-    let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
+    let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &telemetry)?;
+    database.tell_connections(&telemetry.figures);
     let keys = secret_file::keys(&mut lifecycle, config.keys)?;
     let news = News::default();
     revocations::hear(&mut lifecycle, database.pool.clone(), news.clone());
@@ -61,7 +63,7 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
         news,
     );
     match config.rabbitmq_url {
-        Some(url) => publish(&mut lifecycle, &database, url.expose(), relay),
+        Some(url) => publish(&mut lifecycle, &telemetry, &database, url.expose(), relay),
         None => warn_without_broker(config.policy),
     }
     database.keep_up_to_date(&mut lifecycle, Schema::Auth);
@@ -70,7 +72,8 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let limits = Limits::new(&mut lifecycle, config.redis)?;
     let purged = PurgedUsers(users.clone());
     let api = limited(&mut lifecycle, auth, users, config.policy, &limits).with_purged(purged);
-    serve((lifecycle, signals), listener, api, ops, &config.http).await
+    let running = (lifecycle, signals, telemetry);
+    serve(running, listeners, api, ops, &config.http).await
 }
 
 fn warn_without_broker(policy: PolicyConfig) {
@@ -82,8 +85,16 @@ fn warn_without_broker(policy: PolicyConfig) {
 
 /// Carries the requests for mails to the broker. It is no part of readiness: without it everything
 /// else works, and they wait.
-fn publish(lifecycle: &mut Lifecycle, database: &Database, url: &str, wake: RelayWake) {
+fn publish(
+    lifecycle: &mut Lifecycle,
+    telemetry: &Telemetry,
+    database: &Database,
+    url: &str,
+    wake: RelayWake,
+) {
     let publisher = Arc::new(AmqpPublisher::users(url.to_owned()));
+    let connected = publisher.clone();
+    queues::tell_connected(&telemetry.figures, move || connected.is_connected());
     let outbox = Arc::new(PgOutbox::users(database.pool.clone()));
     prune::events(lifecycle, outbox.clone(), Arc::new(SystemClock));
     let relay = Relay {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::config::HttpConfig;
 use crate::lifecycle::Lifecycle;
+use crate::telemetry::{ConnectionGauges, Figures};
 
 /// Readiness is asked often; it waits no longer than this for the database.
 const PING_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,6 +36,17 @@ impl Database {
             pool(database.url.expose(), database.max_connections, name).context("DATABASE_URL")?;
         let current = Arc::new(AtomicBool::new(!config.migrate));
         Ok(Self { pool, current })
+    }
+
+    /// Has its connections told whenever figures are asked for.
+    pub(crate) fn tell_connections(&self, figures: &Figures) {
+        let gauges = ConnectionGauges::new("postgresql");
+        let pool = self.pool.clone();
+        figures.at_scrape(move || {
+            let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+            let used = pool.size().saturating_sub(idle);
+            gauges.set(used, idle, pool.options().get_max_connections());
+        });
     }
 
     /// Migrates in the background, unless told otherwise.

@@ -6,15 +6,18 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use core_kernel::SystemClock;
-use core_notify::{Lane, Lanes, NotificationRetention, Notifications, Notifier, Templates};
-use shopflow_amqp::{Consumer, ConsumerStatus};
+use core_notify::{
+    Channel, Lane, Lanes, NotificationRetention, Notifications, Notifier, Templates,
+};
+use shopflow_amqp::{AmqpQueues, Consumer, ConsumerStatus};
 use shopflow_http::{AuthClient, HttpClient, NotifyApi, OrdersClient, Readiness};
 use shopflow_postgres::{PgNotificationStore, Schema};
 use shopflow_ses::SesSender;
 use shopflow_twilio::TwilioSender;
 
 use super::database::Database;
-use super::{lifecycle, listen, retention, secret_file, serve, start};
+use super::measured::Measured;
+use super::{lifecycle, listen, queues, retention, secret_file, serve, start};
 use crate::config::NotifyConfig;
 use crate::lifecycle::Lifecycle;
 
@@ -37,16 +40,19 @@ impl Readiness for Needs {
 }
 
 pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
-    let (signals, metrics) = start(&config.http)?;
-    let listener = listen(&config.http).await?;
+    let (signals, telemetry) = start(&config.http)?;
+    let listeners = listen(&config.http).await?;
     let database = Database::open(&config.http, "shopflow notify")?;
     let status = ConsumerStatus::default();
     let needs = Needs {
         database: database.clone(),
         consumer: status.clone(),
     };
-    let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
+    let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &telemetry)?;
+    database.tell_connections(&telemetry.figures);
     database.keep_up_to_date(&mut lifecycle, Schema::Notify);
+    let consuming = status.clone();
+    queues::tell_connected(&telemetry.figures, move || consuming.is_consuming());
 
     let client = HttpClient::new().context("no certificate authorities")?;
     let auth_token = secret_file::token(
@@ -93,14 +99,15 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
         contacts: Arc::new(auth.clone()),
         tokens: Arc::new(auth.clone()),
         store: store.clone(),
-        email: Arc::new(email),
-        sms: Arc::new(sms),
+        email: Arc::new(Measured::new(Channel::Email, email)),
+        sms: Arc::new(Measured::new(Channel::Sms, sms)),
         lanes: lanes.clone(),
         templates: Arc::new(Templates::embedded().context("templates")?),
         links: config.links,
         clock: Arc::new(SystemClock),
     };
     let rabbitmq_url = config.peers.rabbitmq_url.expose().to_owned();
+    queues::tell_depths(&mut lifecycle, AmqpQueues::new(rabbitmq_url.clone()));
     let consumer = Consumer::new(
         rabbitmq_url,
         Arc::new(notifier),
@@ -111,7 +118,8 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
     lifecycle.spawn("consumer", async move { consumer.run(stopping).await });
 
     let api = NotifyApi::new(Notifications::new(store), Arc::new(auth));
-    serve((lifecycle, signals), listener, api, ops, &config.http).await
+    let running = (lifecycle, signals, telemetry);
+    serve(running, listeners, api, ops, &config.http).await
 }
 
 /// Keeps the gauge `shopflow_breaker_open`: 1 while sending, or asking a neighbour, is paused.

@@ -13,7 +13,7 @@ use shopflow_postgres::{PgOrderStore, PgOutbox, Schema};
 use super::database::Database;
 use super::limits::Limits;
 use super::relay::{Relay, RelayWake};
-use super::{lifecycle, listen, prune, retention, secret_file, serve, start};
+use super::{lifecycle, listen, prune, queues, retention, secret_file, serve, start};
 use crate::config::OrdersConfig;
 
 struct Needs {
@@ -32,8 +32,8 @@ impl Readiness for Needs {
 }
 
 pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
-    let (signals, metrics) = start(&config.http)?;
-    let listener = listen(&config.http).await?;
+    let (signals, telemetry) = start(&config.http)?;
+    let listeners = listen(&config.http).await?;
     let database = Database::open(&config.http, "shopflow orders")?;
     let publisher = Arc::new(AmqpPublisher::orders(
         config.peers.rabbitmq_url.expose().to_owned(),
@@ -42,8 +42,11 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
         database: database.clone(),
         publisher: publisher.clone(),
     };
-    let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &metrics);
+    let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &telemetry)?;
+    database.tell_connections(&telemetry.figures);
     database.keep_up_to_date(&mut lifecycle, Schema::Orders);
+    let connected = publisher.clone();
+    queues::tell_connected(&telemetry.figures, move || connected.is_connected());
 
     let token = secret_file::token(
         &mut lifecycle,
@@ -82,7 +85,8 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
     prune::events(&mut lifecycle, outbox, Arc::new(SystemClock));
     let limits = Limits::new(&mut lifecycle, config.redis)?;
     let api = api(orders, verifier, config.rate_limit, &limits);
-    serve((lifecycle, signals), listener, api, ops, &config.http).await
+    let running = (lifecycle, signals, telemetry);
+    serve(running, listeners, api, ops, &config.http).await
 }
 
 /// The service with its limit, if it has one.

@@ -10,13 +10,14 @@ use futures_util::FutureExt;
 use lapin::BasicProperties;
 use lapin::message::Delivery as Received;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
+use shopflow_telemetry::messaging::{self, Arrival};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::backoff::Backoff;
 use crate::channel::{Message, Publisher};
-use crate::headers::{Hop, for_dead_letter, for_retry};
+use crate::headers::{Hop, SYSTEM, for_dead_letter, for_retry};
 use crate::topology::{RETRY, wait_queue};
 
 /// The waits between looks whether a neighbour is back. Short, since what is back is to be used soon;
@@ -58,14 +59,18 @@ impl Worker {
             return;
         }
         let hop = Hop::read(&received.properties);
-        let span = tracing::error_span!(
-            "event",
-            request_id = %hop.context.request_id,
-            trace_id = %hop.context.trace.trace_id(),
-            queue = queue.name,
-            attempt = hop.attempt,
-        );
+        let arrival = Arrival {
+            system: SYSTEM,
+            queue,
+            route: (received.exchange.as_str(), received.routing_key.as_str()),
+            attempt: hop.attempt,
+            cause: hop.cause.as_ref(),
+            published_at: hop.published_at,
+            context: &hop.context,
+        };
+        let span = arrival.begin();
         async {
+            let begun = std::time::Instant::now();
             // A panic must not keep the message unacknowledged; what it cost is on the next try.
             let handled = AssertUnwindSafe(self.handle(queue, &received, &hop)).catch_unwind();
             let settle = handled.await.unwrap_or_else(|_| {
@@ -76,6 +81,7 @@ impl Worker {
                 let error = core_kernel::chain(&*error);
                 tracing::warn!(error, "delivery not settled; it comes again");
             }
+            messaging::worked_on(begun);
         }
         .instrument(span)
         .await;
@@ -95,7 +101,7 @@ impl Worker {
                 revive,
             };
             let outcome = self.handler.handle(delivery, &hop.context).await;
-            count(queue, &outcome);
+            messaging::handled(queue, &outcome);
             let reason = match outcome {
                 Outcome::Done => return Settle::Ack,
                 Outcome::Retry { after, reason } => {
@@ -205,9 +211,4 @@ fn waiting(
         properties,
         body: received.data.clone(),
     })
-}
-
-fn count(queue: WorkQueue, outcome: &Outcome) {
-    metrics::counter!("shopflow_events_handled_total", "queue" => queue.name, "outcome" => outcome.word())
-        .increment(1);
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use core_notify::{EventHandler, WORK_QUEUES, WorkQueue};
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use shopflow_telemetry::messaging;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -17,7 +18,7 @@ use crate::value::Micros;
 use work::{Message, Worker};
 
 const NEXT: &str = "
-    SELECT id, message_id, event_type, body, traceparent, tracestate, attempt, republished
+    SELECT id, message_id, event_type, body, traceparent, tracestate, attempt, republished, due_at
     FROM bus_messages
     WHERE queue = ?1 AND due_at <= ?2
     ORDER BY due_at, id
@@ -49,6 +50,8 @@ impl std::fmt::Debug for BusConsumer {
 
 impl BusConsumer {
     pub(super) fn new(database: Database, handler: Arc<dyn EventHandler>) -> Self {
+        messaging::expect_publishing();
+        messaging::expect_work();
         Self { database, handler }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use core_kernel::EventPublisher;
 use core_notify::testing::bus::{Bus, Consuming, Fixture};
-use core_notify::{DeadLetters, EventHandler};
+use core_notify::{DeadLetters, EventHandler, QueueDepths};
 use shopflow_embedded::Database;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -30,6 +30,10 @@ impl Bus for Embedded {
     }
 
     fn letters(&self) -> Arc<dyn DeadLetters> {
+        Arc::new(self.0.bus())
+    }
+
+    fn depths(&self) -> Arc<dyn QueueDepths> {
         Arc::new(self.0.bus())
     }
 }

@@ -45,6 +45,7 @@ impl Post {
             plain: PLAIN,
             notification_id: NotificationId::generate(),
             order_id: Some(self.order_id),
+            happened_at: jiff::Timestamp::UNIX_EPOCH,
         };
         self.email.send(mail).await
     }
@@ -55,6 +56,7 @@ impl Post {
             body: "Your order is on its way",
             notification_id: NotificationId::generate(),
             order_id: Some(self.order_id),
+            happened_at: jiff::Timestamp::UNIX_EPOCH,
         };
         self.sms.send(text).await
     }
@@ -230,6 +232,7 @@ async fn a_recipient_that_is_no_address_is_refused() {
         plain: PLAIN,
         notification_id: NotificationId::generate(),
         order_id: Some(post.order_id),
+        happened_at: jiff::Timestamp::UNIX_EPOCH,
     };
     let error = post.email.send(mail).await.unwrap_err();
     assert!(matches!(error, SendError::Refused(_)), "{error:?}");

@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 use super::{HttpClient, Peer, ServiceToken, UrlError, bearer};
 
+const VALIDATE: (&str, &str) = ("/auth/validate", "/auth/validate");
+
 /// The auth service, as the others see it.
 #[derive(Clone, Debug)]
 pub struct AuthClient(Peer);
@@ -65,7 +67,7 @@ impl TokenVerifier for AuthClient {
         let own = self.0.own().map_err(|error| unavailable(error.into()))?;
         let (status, body) = self
             .0
-            .call(Method::POST, "/auth/validate", theirs, Some(own), context)
+            .call(Method::POST, VALIDATE, theirs, Some(own), context)
             .await
             .map_err(|error| unavailable(error.into()))?;
         if status != StatusCode::OK {
@@ -83,7 +85,8 @@ impl ContactReader for AuthClient {
     /// `GET /auth/users/{id}` with our own token (PRD §7.3).
     async fn contact(&self, id: UserId, context: &RequestContext) -> Result<Contact, ReadError> {
         let path = format!("/auth/users/{id}");
-        self.0.read("the user", &path, context).await
+        let place = ("/auth/users/{id}", path.as_str());
+        self.0.read("the user", place, context).await
     }
 }
 
@@ -101,7 +104,8 @@ impl TokenReader for AuthClient {
         context: &RequestContext,
     ) -> Result<SecretString, ReadError> {
         let path = format!("/auth/one-time-tokens/{id}");
-        let told: Told = self.0.read("the one-time token", &path, context).await?;
+        let place = ("/auth/one-time-tokens/{id}", path.as_str());
+        let told: Told = self.0.read("the one-time token", place, context).await?;
         Ok(told.token.into())
     }
 }
@@ -123,7 +127,8 @@ impl PurgedUsers for AuthClient {
     async fn purged(&self, after: i64, limit: u32) -> Result<PurgedPage, ReadError> {
         let path = format!("/auth/purged-users?after={after}&limit={limit}");
         let context = RequestContext::generate();
-        let answer: PurgedAnswer = self.0.read("the auth service", &path, &context).await?;
+        let place = ("/auth/purged-users", path.as_str());
+        let answer: PurgedAnswer = self.0.read("the auth service", place, &context).await?;
         Ok(PurgedPage {
             users: answer.data.into_iter().map(|one| one.user_id).collect(),
             next: answer.next_after,

@@ -34,6 +34,7 @@ impl OrderReader for OrdersClient {
         context: &RequestContext,
     ) -> Result<OrderDetails, ReadError> {
         let path = format!("/orders/{id}");
-        self.0.read("the order", &path, context).await
+        let place = ("/orders/{id}", path.as_str());
+        self.0.read("the order", place, context).await
     }
 }

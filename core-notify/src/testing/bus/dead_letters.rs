@@ -9,6 +9,7 @@ use super::{Fixture, created, dead_letters, publish, shipped};
 use crate::dead_letter::DeadLetter;
 use crate::notification::Channel;
 use crate::outcome::Outcome;
+use crate::queue::{Depth, WORK_QUEUES};
 
 /// A bus may keep times to the millisecond.
 const ROUNDING: Duration = Duration::from_millis(1);
@@ -30,6 +31,22 @@ async fn dead_letter(
     let mut letters = dead_letters(bus).await;
     assert_eq!(letters.len(), 1, "{letters:?}");
     letters.remove(0)
+}
+
+/// Looking takes nothing out, and one queue's events are not another's.
+pub async fn what_waits_and_what_was_given_up_is_counted_queue_by_queue(bus: Fixture) {
+    let event = created();
+    dead_letter(&bus, &event, [dead("no such number")], 1).await;
+    publish(&bus, &[created(), created(), shipped()]).await;
+    let depths = bus.depths();
+    for _ in 0..2 {
+        let mut counted = Vec::new();
+        for queue in WORK_QUEUES {
+            counted.push(depths.depth(queue).await.expect("an answer"));
+        }
+        let [created, shipped] = [(2, 1), (1, 0)].map(|(waiting, dead)| Depth { waiting, dead });
+        assert_eq!(counted, [created, shipped, Depth::default()]);
+    }
 }
 
 /// All that an operator needs to judge it, and to have it worked on anew.

@@ -8,12 +8,14 @@ use core_kernel::{RequestContext, TraceContext};
 use core_notify::{Channel, Delivery, EventHandler, Outcome, WorkQueue};
 use futures_util::FutureExt;
 use jiff::SignedDuration;
+use shopflow_telemetry::messaging::{self, Arrival};
 use sqlx::FromRow;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::paused;
+use crate::bus::SYSTEM;
 use crate::database::Database;
 use crate::value::Micros;
 
@@ -60,6 +62,7 @@ pub(super) struct Message {
     tracestate: Option<String>,
     attempt: i64,
     republished: bool,
+    due_at: Micros,
 }
 
 impl Message {
@@ -67,13 +70,9 @@ impl Message {
         u32::try_from(self.attempt).unwrap_or(u32::MAX)
     }
 
-    /// What the work on it is known by: the event's id, and its trace.
-    fn context(&self) -> RequestContext {
-        let trace = TraceContext::parse(&self.traceparent, self.tracestate.as_deref());
-        RequestContext {
-            request_id: self.message_id.as_str().into(),
-            trace: trace.map_or_else(TraceContext::root, |parent| parent.child()),
-        }
+    /// What caused it, as far as that can be read.
+    fn cause(&self) -> Option<TraceContext> {
+        TraceContext::parse(&self.traceparent, self.tracestate.as_deref())
     }
 }
 
@@ -89,18 +88,28 @@ impl Worker {
     /// From delivery to record.
     pub(super) async fn work(&self, queue: WorkQueue, message: Message) {
         let before = self.database.traffic.deliver(message.id);
-        let context = message.context();
-        let span = tracing::error_span!(
-            "event",
-            request_id = %context.request_id,
-            trace_id = %context.trace.trace_id(),
-            queue = queue.name,
-            attempt = message.attempt(),
-        );
+        let cause = message.cause();
+        // What the work on it is known by: the event's id, and its trace.
+        let context = RequestContext {
+            request_id: message.message_id.as_str().into(),
+            trace: TraceContext::continued(cause.as_ref()),
+        };
+        let arrival = Arrival {
+            system: SYSTEM,
+            queue,
+            route: (queue.exchange, queue.routing_keys[0]),
+            attempt: message.attempt(),
+            cause: cause.as_ref(),
+            published_at: (!message.republished).then_some(message.due_at.0),
+            context: &context,
+        };
+        let span = arrival.begin();
         async {
+            let begun = std::time::Instant::now();
             if let Some(outcome) = self.handle(queue, &message, &context, before).await {
                 self.record(&message, &outcome).await;
             }
+            messaging::worked_on(begun);
         }
         .instrument(span)
         .await;
@@ -138,7 +147,7 @@ impl Worker {
                 }
                 continue;
             };
-            count(queue, &outcome);
+            messaging::handled(queue, &outcome);
             let Outcome::Wait { reason } = &outcome else {
                 return Some(outcome);
             };
@@ -240,9 +249,4 @@ impl Worker {
             .await?;
         transaction.commit().await
     }
-}
-
-fn count(queue: WorkQueue, outcome: &Outcome) {
-    metrics::counter!("shopflow_events_handled_total", "queue" => queue.name, "outcome" => outcome.word())
-        .increment(1);
 }

@@ -1,0 +1,173 @@
+//! Logs: which lines, in which form, and where to.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format;
+use tracing_subscriber::fmt::format::FormatFields;
+use tracing_subscriber::layer::Layer;
+use tracing_subscriber::{EnvFilter, Registry, reload};
+
+use super::json::JsonLog;
+use crate::config::{LogConfig, LogFormat};
+use crate::lifecycle::Lifecycle;
+
+/// Libraries whose finest logs would show credentials and whole messages, and spans that no log line
+/// needs. A filter of their own overrides this.
+const QUIET: &str = "lapin=info,aws_smithy_runtime=info,aws_smithy_runtime_api=info,\
+    aws_sdk_sesv2=info,aws_config=info,hyper=info,hyper_util=info,h2=info,tonic=info,tower=info,\
+    opentelemetry=info,opentelemetry_sdk=info,opentelemetry_otlp=info,sqlx=info,shopflow_trace=off";
+
+/// Whether a text is a log level or a list of filters.
+///
+/// # Errors
+/// What it should be.
+pub(crate) fn check_level(text: &str) -> Result<(), &'static str> {
+    const WANTED: &str =
+        "must be error, warn, info, debug, trace, off, or filters such as info,sqlx=debug";
+    // A bare word that is no level would be taken for a module, and silence all others.
+    let known = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    if text.split(',').all(known) && EnvFilter::try_new(text).is_ok() {
+        Ok(())
+    } else {
+        Err(WANTED)
+    }
+}
+
+/// Where logs go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LogTo {
+    /// Of services: standard output is the log.
+    Stdout,
+    /// Of commands that tell people something on standard output.
+    Stderr,
+}
+
+impl Write for LogTo {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout => io::stdout().write(lines),
+            Self::Stderr => io::stderr().write(lines),
+        }
+    }
+
+    /// At once, so that lines of two threads are not mixed.
+    fn write_all(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => io::stdout().write_all(lines),
+            Self::Stderr => io::stderr().write_all(lines),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout => io::stdout().flush(),
+            Self::Stderr => io::stderr().flush(),
+        }
+    }
+}
+
+fn filter(level: &str) -> EnvFilter {
+    EnvFilter::new(format!("{QUIET},{level}"))
+}
+
+/// What writes the log, and how its level is changed while it does.
+pub(super) fn layer(
+    config: &LogConfig,
+    to: LogTo,
+) -> (impl Layer<Registry> + Send + Sync, LogControl) {
+    // Checked when the configuration was.
+    let (filter, handle) = reload::Layer::new(filter(&config.level));
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
+        LogFormat::Json => Box::new(JsonLog::new(to)),
+        LogFormat::Text => {
+            let text = tracing_subscriber::fmt::layer()
+                .fmt_fields(people())
+                .with_writer(move || to);
+            Box::new(text)
+        }
+    };
+    let control = LogControl {
+        handle,
+        file: config.level_file.clone(),
+    };
+    (lines.with_filter(filter), control)
+}
+
+/// Fields as people read them, without those that are for traces.
+fn people() -> impl for<'writer> FormatFields<'writer> + Send + Sync {
+    let fields = format::debug_fn(|writer, field, value| match field.name() {
+        "message" => write!(writer, "{value:?} "),
+        name if name.contains('.') => Ok(()),
+        name => write!(writer, "{name}={value:?} "),
+    });
+    fields
+}
+
+/// Changes what is logged while it is.
+#[derive(Clone)]
+pub(crate) struct LogControl {
+    handle: reload::Handle<EnvFilter, Registry>,
+    file: Option<PathBuf>,
+}
+
+impl LogControl {
+    /// Reads `LOG_LEVEL_FILE` again at every SIGHUP.
+    ///
+    /// # Errors
+    /// When the system does not let us catch it.
+    pub(crate) fn follow(self, lifecycle: &mut Lifecycle) -> io::Result<()> {
+        // Caught without a file too: by itself it would end the process.
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut served: watch::Receiver<bool> = lifecycle.served();
+        lifecycle.spawn("log level", async move {
+            loop {
+                tokio::select! {
+                    Some(()) = hangup.recv() => self.read_again(),
+                    _ = served.wait_for(|served| *served) => return,
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn read_again(&self) {
+        let Some(file) = &self.file else {
+            tracing::info!("no LOG_LEVEL_FILE to read again");
+            return;
+        };
+        let read = std::fs::read_to_string(file).map_err(|error| error.to_string());
+        let level = read.and_then(|text| {
+            let level = text.trim().to_owned();
+            check_level(&level).map_err(str::to_owned)?;
+            Ok(level)
+        });
+        let changed = level.and_then(|level| {
+            let changed = self.handle.reload(filter(&level));
+            changed.map_err(|error| error.to_string())?;
+            Ok(level)
+        });
+        match changed {
+            Ok(level) => tracing::info!(level, "log level read again"),
+            Err(error) => tracing::warn!(error, "LOG_LEVEL_FILE is of no use; keeping the last"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_level;
+
+    #[test]
+    fn a_level_is_a_level_or_filters() {
+        for good in ["info", "off", "info,sqlx=debug", "warn,shopflow_http=trace"] {
+            assert_eq!(check_level(good), Ok(()), "{good}");
+        }
+        for bad in ["verbose", "info,loud", "", "shopflow=loud"] {
+            assert!(check_level(bad).is_err(), "{bad}");
+        }
+    }
+}
