@@ -39,6 +39,7 @@ mod outbox;
 mod retention;
 mod sessions;
 mod shared_limits;
+mod telemetry;
 mod walk;
 mod wire;
 mod world;

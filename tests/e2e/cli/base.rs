@@ -109,6 +109,8 @@ async fn config_show_masks_secrets_and_tells_where_values_come_from() {
     let env = [
         ("DATABASE_URL", "postgres://shopflow:s3cret@db:5432/orders"),
         ("AUTH_SERVICE_TOKEN_FILE", secret.to_str().unwrap()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret"),
+        ("LOG_LEVEL", "debug"),
     ];
     let args = [
         "config", "show", "orders", "--port", "4002", "--output", "json",
@@ -139,6 +141,13 @@ async fn config_show_masks_secrets_and_tells_where_values_come_from() {
             "environment",
         ),
         ("AUTH_SERVICE_TOKEN", json!("***"), &*file),
+        ("OTEL_EXPORTER_OTLP_HEADERS", json!("***"), "environment"),
+        (
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            json!("http/protobuf"),
+            "default",
+        ),
+        ("LOG_LEVEL", json!("debug"), "environment"),
         ("SHUTDOWN_GRACE_SECONDS", json!("30"), "default"),
         ("RABBITMQ_URL", json!(null), "not set"),
     ] {

@@ -25,6 +25,7 @@ pub use client::{Client, Response};
 pub use database::Database;
 pub use fakes::{
     Fake, Provider, Received, Reply,
+    collector::{Collector, Span},
     s3::FakeS3,
     ses::{FakeSes, Ses, SesMail, SesRejection},
     twilio::{FakeTwilio, Twilio, TwilioText},

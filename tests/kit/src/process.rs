@@ -86,6 +86,11 @@ impl Process {
         self.signal("TERM");
     }
 
+    /// Has it read its settings again (SIGHUP), as far as it does.
+    pub fn hang_up(&self) {
+        self.signal("HUP");
+    }
+
     /// Stops the process where it stands (SIGSTOP), with all its connections open.
     pub fn freeze(&self) {
         self.signal("STOP");

@@ -1,5 +1,6 @@
 //! Stand-ins for the providers outside, at the level of their HTTP protocols.
 
+pub(crate) mod collector;
 pub(crate) mod s3;
 mod server;
 pub(crate) mod ses;

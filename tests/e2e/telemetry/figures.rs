@@ -1,0 +1,180 @@
+//! `/metrics`: what it tells, and that it stays small.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use shopflow_testkit::{Client, Service, free_port, wait_until};
+
+use crate::world::{AUTH, Backend, NOTIFY, ORDERS, SOON, World, metric};
+
+back_ends! {
+    both:
+        an_order_is_counted_on_its_whole_way,
+        strange_paths_and_methods_make_no_labels;
+    servers:
+        every_figure_is_in_the_docs,
+        a_service_tells_its_connections_and_its_process,
+        figures_have_a_port_of_their_own_where_one_is_set;
+}
+
+/// The samples of a service, each with its labels, as lines.
+pub(super) async fn samples(service: &Client) -> Vec<String> {
+    let text = service.get("/metrics").await.text();
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(str::to_owned).collect()
+}
+
+/// The names of figures, without what histograms add to theirs.
+pub(super) async fn names(service: &Client) -> BTreeSet<String> {
+    let text = service.get("/metrics").await.text();
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    types
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The value of the one sample with this name and these labels.
+async fn value(service: &Client, sample: &str) -> f64 {
+    let all = samples(service).await;
+    let found = all.iter().find_map(|line| line.strip_prefix(sample));
+    let found = found.unwrap_or_else(|| panic!("no {sample} in\n{}", all.join("\n")));
+    found.trim().parse().unwrap()
+}
+
+async fn an_order_is_counted_on_its_whole_way(on: Backend) {
+    let world = World::start(on).await;
+    let jane = world.customer("jane").await;
+    world.place(&jane).await;
+    world.wait_notified(&jane, 2, "sent").await;
+    let placed = "http_server_request_duration_seconds_count{http_request_method=\"POST\",http_route=\"/orders\",http_response_status_code=\"201\"} ";
+    assert_eq!(value(&world.orders, placed).await, 1.0);
+    for sample in [
+        "shopflow_event_publish_delay_seconds_count ",
+        "shopflow_publish_confirm_seconds_count ",
+    ] {
+        assert_eq!(value(&world.orders, sample).await, 1.0, "{sample}");
+    }
+    let queue = "queue=\"notifications.order.created\"";
+    for sample in [
+        format!("shopflow_queue_wait_seconds_count{{{queue}}} "),
+        "shopflow_delivery_seconds_count{channel=\"email\"} ".to_owned(),
+        "shopflow_delivery_seconds_count{channel=\"sms\"} ".to_owned(),
+        "shopflow_send_attempts_total{channel=\"email\",outcome=\"sent\"} ".to_owned(),
+        "shopflow_send_attempts_total{channel=\"sms\",outcome=\"sent\"} ".to_owned(),
+    ] {
+        assert_eq!(value(&world.notify, &sample).await, 1.0, "{sample}");
+    }
+    let done = format!("shopflow_events_handled_total{{{queue},outcome=\"done\"}} ");
+    wait_until("the event is counted", SOON, async || {
+        value(&world.notify, &done).await == 1.0
+    })
+    .await;
+    let dead = format!("shopflow_dead_letters{{{queue}}} ");
+    assert_eq!(value(&world.notify, &dead).await, 0.0);
+    // A registration and a login: one hash each, at least.
+    let hashes = metric(&world.auth, "shopflow_hash_duration_seconds_count ").await;
+    assert!(hashes.unwrap() >= 2.0);
+}
+
+async fn strange_paths_and_methods_make_no_labels(on: Backend) {
+    let world = World::start(on).await;
+    for path in ["/nothing", "/orders/1/2/3", "/secret-token"] {
+        for method in ["GET", "BREW", "TRACE"] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let answer = world.orders.request(method, path, &[], "").await.unwrap();
+            assert_eq!(answer.status, 404);
+        }
+    }
+    let all = samples(&world.orders).await;
+    let strange = |line: &&String| {
+        line.starts_with("http_server_request_duration_seconds_count")
+            && line.contains("http_response_status_code=\"404\"")
+    };
+    let strange: Vec<&String> = all.iter().filter(strange).collect();
+    assert_eq!(strange.len(), 2, "{strange:?}");
+    assert!(
+        strange
+            .iter()
+            .all(|line| line.contains("http_route=\"unknown\""))
+    );
+    assert!(
+        strange
+            .iter()
+            .any(|line| line.contains("http_request_method=\"_OTHER\""))
+    );
+}
+
+async fn every_figure_is_in_the_docs() {
+    let world = World::start(Backend::Servers).await;
+    let docs = include_str!("../../../docs/telemetry.md");
+    for service in Service::ALL {
+        for name in names(world.client(service)).await {
+            assert!(
+                docs.contains(&format!("`{name}`")),
+                "{name} is not in the docs"
+            );
+        }
+    }
+}
+
+async fn a_service_tells_its_connections_and_its_process() {
+    let world = World::start(Backend::Servers).await;
+    for service in [AUTH, ORDERS, NOTIFY] {
+        let client = world.client(service);
+        let pool = "db_client_connection_pool_name=\"postgresql\"";
+        let most = value(client, &format!("db_client_connection_max{{{pool}}} ")).await;
+        assert_eq!(most, 20.0);
+        let mut open = 0.0;
+        for state in ["used", "idle"] {
+            let sample = format!(
+                "db_client_connection_count{{{pool},db_client_connection_state=\"{state}\"}} "
+            );
+            open += value(client, &sample).await;
+        }
+        assert!((1.0..=most).contains(&open), "{open} connections");
+        for name in [
+            "process_cpu_seconds_total ",
+            "process_resident_memory_bytes ",
+            "process_open_fds ",
+            "process_max_fds ",
+            "process_threads ",
+            "process_start_time_seconds ",
+        ] {
+            assert!(value(client, name).await > 0.0, "{name}");
+        }
+    }
+    assert_eq!(
+        metric(&world.orders, "shopflow_broker_connected ").await,
+        Some(1.0)
+    );
+}
+
+async fn figures_have_a_port_of_their_own_where_one_is_set() {
+    let world = World::start(Backend::Servers).await;
+    let port = free_port().to_string();
+    let own = Client::new(format!("http://127.0.0.1:{port}"));
+    let mut env = world.environment(AUTH);
+    env.retain(|(name, _)| *name != "PORT");
+    let public = free_port().to_string();
+    env.push(("PORT", public.clone()));
+    env.push(("METRICS_PORT", port));
+    let args = ["serve", "auth"];
+    let _process = shopflow_testkit::Process::start(crate::world::shopflow(), args, env);
+    wait_until("the second instance is ready", SOON, async || {
+        let ready = own.request(Method::GET, "/health/ready", &[], "").await;
+        ready.is_ok_and(|ready| ready.status == 200)
+    })
+    .await;
+    assert!(names(&own).await.contains("shopflow_build_info"));
+    assert_eq!(
+        own.get("/auth/login").await.status,
+        404,
+        "nothing else is there"
+    );
+    let public = Client::new(format!("http://127.0.0.1:{public}"));
+    assert_eq!(public.get("/metrics").await.status, 404);
+    assert_eq!(public.get("/health").await.status, 200);
+}
