@@ -3,29 +3,42 @@
 //!
 //! The load is open: each request has a time at which it is due, and its latency counts from then,
 //! so a slow answer cannot hide the wait of those behind it.
+//!
+//! `table` measures every endpoint beside its floor instead: the least program that could do the same.
 
 #![expect(clippy::print_stdout, reason = "the table is what was asked for")]
 
 mod commands;
+mod floor;
+mod http;
+mod load;
+mod process;
 mod revocations;
 mod storm;
+mod table;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use core_kernel::{Clock, SystemClock};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use shopflow_testkit::{Backend, Client, Service, Stack, wait_until};
 use sqlx::{Connection, PgConnection};
 
+use floor::Floor;
+use table::Table;
+
 /// Orders at a fixed rate, and with each order one list and one token validation.
 #[derive(Debug, Parser)]
 struct Options {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The program to measure
-    #[arg(long, default_value = "target/release/shopflow")]
+    #[arg(long, global = true, default_value = "target/release/shopflow")]
     program: PathBuf,
     /// Orders a minute
     #[arg(long, default_value_t = 500)]
@@ -51,6 +64,14 @@ struct Options {
     customers: usize,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    Table(Table),
+    /// A floor server, which the table starts by itself
+    #[command(hide = true)]
+    Floor(Floor),
+}
+
 /// What one order's three requests took, and when the order was answered.
 struct Sample {
     number: Option<String>,
@@ -65,6 +86,11 @@ struct Sample {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
+    match &options.command {
+        Some(Command::Table(table)) => return table::report(table, &options.program).await,
+        Some(Command::Floor(floor)) => return floor::serve(floor).await,
+        None => {}
+    }
     if let Some(count) = options.revocations {
         revocations::report(count);
         return;
@@ -79,12 +105,13 @@ async fn main() {
     };
     let stack = Stack::start(backend, &options.program, |_| ()).await;
     if options.storm {
-        storm::report(&stack, options.seconds).await;
+        storm::report(&stack, Duration::from_secs(options.seconds.into())).await;
         return;
     }
     let customers = customers(&stack, options.customers).await;
     let idle = Service::ALL.map(|service| resident(&stack, service));
-    let samples = load(&stack, &customers, &options).await;
+    let time = Duration::from_secs(options.seconds.into());
+    let samples = load(&stack, &customers, options.rate, time).await;
     let count = samples.len();
     let patience = Duration::from_secs(60);
     wait_until("every mail is sent", patience, async || {
@@ -92,6 +119,29 @@ async fn main() {
     })
     .await;
     report(&stack, &samples, idle, &options).await;
+}
+
+/// What orders at a fixed rate showed of what comes after the answer.
+struct Flow {
+    /// From just before the order is stored to the broker's confirm.
+    confirms: Vec<Duration>,
+    /// From the answer to the mail's arrival at SES.
+    mails: Vec<Duration>,
+}
+
+/// Orders at this rate a minute on servers, to the last mail.
+async fn at_rate(stack: &Stack, rate: u32, time: Duration, people: usize) -> Flow {
+    let begun = SystemClock.now();
+    let sent = stack.servers().ses.sent_count();
+    let customers = customers(stack, people).await;
+    let samples = load(stack, &customers, rate, time).await;
+    let count = sent + samples.len();
+    let all = async || stack.servers().ses.sent_count() >= count;
+    wait_until("every mail is sent", Duration::from_secs(60), all).await;
+    Flow {
+        confirms: confirm_latencies(stack, begun).await,
+        mails: mail_latencies(stack, &samples),
+    }
 }
 
 async fn customers(stack: &Stack, count: usize) -> Arc<Vec<Value>> {
@@ -108,9 +158,15 @@ async fn customers(stack: &Stack, count: usize) -> Arc<Vec<Value>> {
     Arc::new(tokens)
 }
 
-async fn load(stack: &Stack, customers: &Arc<Vec<Value>>, options: &Options) -> Vec<Sample> {
-    let total = options.rate * options.seconds / 60;
-    let gap = Duration::from_secs(60) / options.rate;
+/// Orders of these customers in turn, so many a minute for so long.
+async fn load(
+    stack: &Stack,
+    customers: &Arc<Vec<Value>>,
+    rate: u32,
+    time: Duration,
+) -> Vec<Sample> {
+    let gap = Duration::from_secs(60) / rate;
+    let total = u32::try_from(time.as_nanos() / gap.as_nanos()).unwrap_or(u32::MAX);
     let begun = Instant::now();
     let mut running = tokio::task::JoinSet::new();
     for index in 0..total {
@@ -168,17 +224,17 @@ async fn report(stack: &Stack, samples: &[Sample], idle: [u64; 3], options: &Opt
         options.seconds,
         options.rate
     );
-    println!(
-        "{:<28}{:>9}{:>9}{:>9}{:>9}",
-        "milliseconds", "p50", "p95", "p99", "max"
-    );
+    heading();
     let of = |take: fn(&Sample) -> Duration| samples.iter().map(take).collect();
     row("POST /orders", of(|sample| sample.create));
     row("GET /orders", of(|sample| sample.list));
     row("POST /auth/validate", of(|sample| sample.validate));
     match stack.backend() {
         Backend::Servers => {
-            row("placed to broker confirm", confirm_latencies(stack).await);
+            row(
+                "placed to broker confirm",
+                confirm_latencies(stack, Timestamp::MIN).await,
+            );
             row("answered to mail at SES", mail_latencies(stack, samples));
         }
         Backend::Embedded => row(
@@ -196,14 +252,15 @@ async fn report(stack: &Stack, samples: &[Sample], idle: [u64; 3], options: &Opt
     }
 }
 
-fn row(name: &str, mut latencies: Vec<Duration>) {
-    latencies.sort_unstable();
-    let at = |percent: usize| {
-        let index = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
-        latencies
-            .get(index)
-            .map_or(0.0, |latency| latency.as_secs_f64() * 1000.0)
-    };
+fn heading() {
+    println!(
+        "{:<28}{:>9}{:>9}{:>9}{:>9}",
+        "milliseconds", "p50", "p95", "p99", "max"
+    );
+}
+
+fn row(name: &str, latencies: Vec<Duration>) {
+    let at = |percent| percentile(&latencies, percent).as_secs_f64() * 1000.0;
     println!(
         "{name:<28}{:>9.1}{:>9.1}{:>9.1}{:>9.1}",
         at(50),
@@ -213,14 +270,25 @@ fn row(name: &str, mut latencies: Vec<Duration>) {
     );
 }
 
-/// From the time that the order bears, taken just before it is stored, to the broker's confirm.
-async fn confirm_latencies(stack: &Stack) -> Vec<Duration> {
+/// So many of a hundred took no longer.
+fn percentile(latencies: &[Duration], percent: usize) -> Duration {
+    let mut sorted = latencies.to_vec();
+    sorted.sort_unstable();
+    let index = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(index).copied().unwrap_or_default()
+}
+
+/// From the time that the order bears, taken just before it is stored, to the broker's confirm; of
+/// orders placed since a time.
+async fn confirm_latencies(stack: &Stack, since: Timestamp) -> Vec<Duration> {
     let mut database = PgConnection::connect(&stack.setup.database_url)
         .await
         .expect("the database answers");
     let seconds: Vec<f64> = sqlx::query_scalar(
-        "SELECT extract(epoch FROM published_at - created_at)::float8 FROM order_outbox",
+        "SELECT extract(epoch FROM published_at - created_at)::float8 FROM order_outbox
+         WHERE created_at >= to_timestamp($1)",
     )
+    .bind(since.as_duration().as_secs_f64())
     .fetch_all(&mut database)
     .await
     .expect("the outbox can be read");
@@ -274,19 +342,5 @@ fn time(value: &Value) -> Option<Timestamp> {
 
 /// Resident memory of a service in MiB.
 fn resident(stack: &Stack, service: Service) -> u64 {
-    resident_of(&stack.process(service).pid().to_string())
-}
-
-/// Resident memory of this process in MiB.
-fn own_resident() -> u64 {
-    resident_of("self")
-}
-
-fn resident_of(process: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1));
-    kib.and_then(|kib| kib.parse::<u64>().ok())
-        .unwrap_or_default()
-        / 1024
+    process::resident(&stack.process(service).pid().to_string())
 }

@@ -5,10 +5,12 @@ use std::time::Instant;
 use core_auth::{Revocations, Revoked, Standing};
 use core_kernel::{Clock, SessionId, SystemClock, UserId};
 
+use crate::process;
+
 /// Fills the state that validation asks with so many ended sessions, and tells what that takes.
 pub(crate) fn report(count: usize) {
     let now = SystemClock.now();
-    let (state, before) = (Revocations::default(), super::own_resident());
+    let (state, before) = (Revocations::default(), process::resident("self"));
     let ended: Vec<SessionId> = (0..count).map(|_| SessionId::generate()).collect();
     // As they come: one by one, and not in a table of the right size.
     for session in &ended {
@@ -16,7 +18,7 @@ pub(crate) fn report(count: usize) {
     }
     state.polled(&Revoked::default(), Instant::now(), now);
     let ids = count * size_of::<SessionId>() / (1024 * 1024);
-    let took = super::own_resident().saturating_sub(before) - ids as u64;
+    let took = process::resident("self").saturating_sub(before) - ids as u64;
     println!("{count} revoked sessions: {took} MiB");
 
     let (user, issued) = (UserId::generate(), 1);

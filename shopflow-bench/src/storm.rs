@@ -14,9 +14,18 @@ const CLIENTS: usize = 8;
 /// Between two validations.
 const GAP: Duration = Duration::from_millis(10);
 
+/// What a storm showed.
+pub(crate) struct Storm {
+    /// Hashes a second on all cores, with nothing else to do.
+    pub(crate) raw: f64,
+    /// Logins a second.
+    pub(crate) logins: f64,
+    /// What validations took meanwhile.
+    pub(crate) validations: Vec<Duration>,
+}
+
 /// So many logins as there can be for this long, and a validation every 10 ms.
-pub(crate) async fn report(stack: &Stack, seconds: u32) {
-    let time = Duration::from_secs(seconds.into());
+pub(crate) async fn measure(stack: &Stack, time: Duration) -> Storm {
     let raw = tokio::task::spawn_blocking(move || raw(time)).await;
     let raw = raw.expect("no hash panics");
     let account = json!({
@@ -48,14 +57,25 @@ pub(crate) async fn report(stack: &Stack, seconds: u32) {
     for client in clients {
         client.await.expect("no client panics");
     }
+    Storm {
+        raw,
+        logins,
+        validations: validating.join_all().await,
+    }
+}
+
+/// Measures and prints.
+pub(crate) async fn report(stack: &Stack, time: Duration) {
+    let Storm {
+        raw,
+        logins,
+        validations,
+    } = measure(stack, time).await;
     let share = 100.0 * logins / raw;
     println!("hashes alone, on all cores      {raw:.2}/s");
     println!("logins                          {logins:.2}/s ({share:.0} %)\n");
-    println!(
-        "{:<28}{:>9}{:>9}{:>9}{:>9}",
-        "milliseconds", "p50", "p95", "p99", "max"
-    );
-    super::row("POST /auth/validate", validating.join_all().await);
+    super::heading();
+    super::row("POST /auth/validate", validations);
 }
 
 /// How many hashes a second this machine computes on all its cores.

@@ -189,6 +189,14 @@ impl<P: Provider> Fake<P> {
             .collect()
     }
 
+    /// How many messages were accepted; cheaper than to look at [`Fake::sent`].
+    #[must_use]
+    pub fn sent_count(&self) -> usize {
+        let memory = self.memory();
+        let accepted = memory.received.iter().filter(|request| request.accepted);
+        accepted.count()
+    }
+
     /// Waits until at least `count` messages are accepted and returns all that are; panics if
     /// `timeout` is over before.
     pub async fn wait_for(&self, count: usize, timeout: Duration) -> Vec<Received<P::Message>> {

@@ -3,7 +3,7 @@
 use super::{
     Keeper, Shared,
     containers::Container,
-    postgres_native::{NativePostgres, QUICK},
+    postgres_native::{DURABLE, NativePostgres, QUICK},
     until_ready,
 };
 use crate::{env, process::unique_name, url::Url};
@@ -41,7 +41,7 @@ impl Postgres {
             Ok(server) => return Ok(server),
             Err(error) => error,
         };
-        let native = NativePostgres::create().await.with_context(|| {
+        let native = NativePostgres::create(&QUICK).await.with_context(|| {
             format!(
                 "no PostgreSQL for the tests: SHOPFLOW_TEST_DATABASE_URL is not set, \
                  Docker does not help ({no_container:#}), and neither does this machine"
@@ -78,10 +78,13 @@ impl Postgres {
     /// An own server for a test that has to stop it, always from the installed package; it is
     /// removed when dropped.
     pub async fn private() -> PrivatePostgres {
-        let native = NativePostgres::create()
-            .await
-            .unwrap_or_else(|error| panic!("{error:#}"));
-        PrivatePostgres { native }
+        PrivatePostgres::create(&QUICK).await
+    }
+
+    /// An own server whose commits are durable and that counts its statements (in
+    /// `pg_stat_statements`), for whoever measures; else as [`Postgres::private`].
+    pub async fn durable() -> PrivatePostgres {
+        PrivatePostgres::create(&DURABLE).await
     }
 
     /// Makes an empty database that no other test uses, and returns its URL.
@@ -109,6 +112,13 @@ pub struct PrivatePostgres {
 }
 
 impl PrivatePostgres {
+    async fn create(settings: &'static [&'static str]) -> Self {
+        let native = NativePostgres::create(settings)
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"));
+        Self { native }
+    }
+
     /// Makes an empty database and returns its URL.
     pub async fn database(&self) -> String {
         create_database(&self.native.url())

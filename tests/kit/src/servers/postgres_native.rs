@@ -19,6 +19,12 @@ pub(super) const QUICK: [&str; 5] = [
     "--max_connections=300",
 ];
 
+/// As an operator runs it: commits are on the disk. Statements are counted, for whoever measures.
+pub(super) const DURABLE: [&str; 2] = [
+    "--shared_preload_libraries=pg_stat_statements",
+    "--max_connections=300",
+];
+
 /// What only makes sense where the whole server is ours.
 const OWN: [&str; 4] = [
     "--listen_addresses=127.0.0.1",
@@ -31,12 +37,13 @@ const OWN: [&str; 4] = [
 pub(super) struct NativePostgres {
     native: Native,
     programs: PathBuf,
+    settings: &'static [&'static str],
     port: u16,
 }
 
 impl NativePostgres {
-    /// A new, empty server that runs.
-    pub(super) async fn create() -> Result<Self> {
+    /// A new, empty server that runs with these settings.
+    pub(super) async fn create(settings: &'static [&'static str]) -> Result<Self> {
         let programs = programs().context(
             "no PostgreSQL programs in PATH or /usr/lib/postgresql/*/bin: \
              apt-get install postgresql",
@@ -58,6 +65,7 @@ impl NativePostgres {
         let mut server = Self {
             native,
             programs,
+            settings,
             port: 0,
         };
         // Another process may take the port in between.
@@ -79,7 +87,7 @@ impl NativePostgres {
         postgres.arg("-D").arg(self.native.folder().join("data"));
         postgres
             .args(["-p", &self.port.to_string()])
-            .args(QUICK)
+            .args(self.settings)
             .args(OWN);
         self.native.spawn(postgres, "QUIT")?;
         let url = self.url();

@@ -1,0 +1,191 @@
+//! What is measured: the whole stack on durable servers, with accounts and orders in it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shopflow_testkit::{Backend, Postgres, PrivatePostgres, Process, Service, Stack, free_port};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+/// Of the customer whose list is read.
+const LISTED: i32 = 200;
+
+const PASSWORD: &str = "S3cur3P@ssw0rd!";
+
+/// An order as customers place it.
+pub(crate) const ORDER: &str = r#"{"items":[{"product_id":"f47ac10b-58cc-4372-a567-0e02b2c3d479","product_name":"Wireless Headphones","quantity":2,"unit_price":49.99},{"product_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","product_name":"USB-C Cable","quantity":1,"unit_price":12.99}],"shipping_address":{"street":"742 Evergreen Terrace","city":"Springfield","state":"IL","zip_code":"62704","country":"US"}}"#;
+
+/// Orders without their history: one customer's, spread over so many seconds.
+const SEED: &str = "
+    INSERT INTO orders (id, user_id, items, shipping_address, total_amount, created_at, updated_at)
+    SELECT gen_random_uuid(), $1, $2::text::jsonb -> 'items', $2::text::jsonb -> 'shipping_address',
+           112.97, now() - n * interval '1 second', now() - n * interval '1 second'
+    FROM generate_series(1, $3) AS n
+    RETURNING id";
+
+/// A user and what shows it.
+pub(crate) struct Account {
+    pub(crate) id: Uuid,
+    pub(crate) token: String,
+}
+
+/// Everything that runs.
+pub(crate) struct Rig {
+    pub(crate) stack: Stack,
+    pub(crate) customer: Account,
+    pub(crate) admin: Account,
+    database: PgConnection,
+    _postgres: PrivatePostgres,
+}
+
+impl Rig {
+    pub(crate) async fn start(program: &Path) -> Self {
+        let postgres = Postgres::durable().await;
+        let url = postgres.database().await;
+        let mut database = PgConnection::connect(&url)
+            .await
+            .expect("the database answers");
+        sqlx::query("CREATE EXTENSION pg_stat_statements")
+            .execute(&mut database)
+            .await
+            .expect("statements can be counted");
+        let stack = Stack::start(Backend::Servers, program, |setup| setup.database_url = url).await;
+        let customer = account(&stack, "customer@example.com").await;
+        stack.create_admin("admin@example.com", PASSWORD).await;
+        let admin = login(&stack, "admin@example.com").await;
+        let mut rig = Self {
+            stack,
+            customer,
+            admin,
+            database,
+            _postgres: postgres,
+        };
+        let customer = rig.customer.id;
+        rig.seed(customer, LISTED).await;
+        rig
+    }
+
+    /// Places so many pending orders without any service; their ids.
+    pub(crate) async fn seed(&mut self, user: Uuid, count: i32) -> Vec<Uuid> {
+        let ids = sqlx::query_scalar(SEED)
+            .bind(user)
+            .bind(ORDER)
+            .bind(count)
+            .fetch_all(&mut self.database)
+            .await
+            .expect("orders can be made");
+        // The planner is to know what there is, and nothing is to be tidied up while we measure.
+        for tidy in ["VACUUM ANALYZE orders", "CHECKPOINT"] {
+            let tidied = sqlx::query(tidy).execute(&mut self.database).await;
+            tidied.expect("the database can be tidied");
+        }
+        ids
+    }
+
+    /// The ids of a user's orders.
+    pub(crate) async fn orders(&mut self, user: Uuid) -> Vec<Uuid> {
+        let ids = sqlx::query_scalar("SELECT id FROM orders WHERE user_id = $1 LIMIT $2");
+        let ids = ids.bind(user).bind(LISTED).fetch_all(&mut self.database);
+        ids.await.expect("orders can be read")
+    }
+
+    /// How many statements the database has run.
+    pub(crate) async fn statements(&mut self) -> i64 {
+        let count = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements";
+        let count = sqlx::query_scalar(count).fetch_one(&mut self.database);
+        count.await.expect("statements are counted")
+    }
+
+    /// Waits until every event has gone to the broker.
+    pub(crate) async fn published(&mut self) {
+        let waiting = "SELECT count(*) FROM order_outbox WHERE published_at IS NULL";
+        loop {
+            let count = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut self.database);
+            if count.await.expect("the outbox can be read") == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Forgets events that nobody consumed.
+    pub(crate) async fn forget_events(&mut self) {
+        self.published().await;
+        let vhost = &self.stack.servers().vhost;
+        for queue in ["notifications.order.created", "notifications.order.shipped"] {
+            let path = format!("/api/queues/{}/{queue}/contents", vhost.name());
+            let purged = vhost
+                .management()
+                .request(http::Method::DELETE, &path, &[], "");
+            assert_eq!(purged.await.expect("the broker answers").status, 204);
+        }
+    }
+
+    /// The process of a service.
+    pub(crate) fn pid(&self, service: Service) -> u32 {
+        self.stack.process(service).pid()
+    }
+
+    /// The port of a service.
+    pub(crate) fn port(&self, service: Service) -> u16 {
+        self.stack.setup.ports[service as usize]
+    }
+}
+
+/// A floor server that runs; see `crate::floor`.
+pub(crate) struct FloorServer {
+    pub(crate) port: u16,
+    process: Process,
+}
+
+impl FloorServer {
+    /// One that answers this, after what `more` tells it to do.
+    pub(crate) async fn start(status: u16, body: &str, more: &[String]) -> Self {
+        let port = free_port();
+        let own = std::env::current_exe().expect("this program has a path");
+        let (port_text, status) = (port.to_string(), status.to_string());
+        let mut args = vec![
+            "floor", "--port", &port_text, "--status", &status, "--body", body,
+        ];
+        args.extend(more.iter().map(String::as_str));
+        let none: [(&str, &str); 0] = [];
+        let process = Process::start(own, args, none);
+        let listens = async || {
+            tokio::net::TcpStream::connect(("127.0.0.1", port))
+                .await
+                .is_ok()
+        };
+        shopflow_testkit::wait_until("the floor listens", Duration::from_secs(10), listens).await;
+        Self { port, process }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+}
+
+async fn account(stack: &Stack, email: &str) -> Account {
+    let account = json!({
+        "email": email, "password": PASSWORD, "first_name": "Load", "last_name": "Test",
+        "phone": "+15551234567",
+    });
+    stack.auth.post("/auth/register", &account).await;
+    login(stack, email).await
+}
+
+async fn login(stack: &Stack, email: &str) -> Account {
+    let credentials = json!({ "email": email, "password": PASSWORD });
+    let tokens = stack.auth.post("/auth/login", &credentials).await.json();
+    let token = tokens["access_token"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let caller = stack.auth.with_token(&token);
+    let valid = caller.post("/auth/validate", &Value::Null).await.json();
+    let id = valid["user"]["id"].as_str().and_then(|id| id.parse().ok());
+    Account {
+        id: id.expect("a user with an id"),
+        token,
+    }
+}
