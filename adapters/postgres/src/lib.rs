@@ -15,6 +15,7 @@ mod pool;
 mod retention;
 mod revocations;
 mod sessions;
+mod warm;
 
 pub use auth::PgUserStore;
 pub use dead_letters::PgDeadLetterLog;

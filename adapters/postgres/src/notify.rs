@@ -19,6 +19,7 @@ use sqlx::query::Query;
 
 use crate::error::notify_error;
 use crate::pool::within;
+use crate::warm::WarmPool;
 use row::{AttemptRow, ClaimRow, JobRow, NotificationRow};
 
 // A lease outlives every attempt (8 s at most), and little more: after a crash its message waits
@@ -135,14 +136,16 @@ const RECORD_AGAIN: Duration = Duration::from_millis(200);
 /// Notifications in the table `notifications` (PRD §9.3).
 #[derive(Clone, Debug)]
 pub struct PgNotificationStore {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: WarmPool,
 }
 
 impl PgNotificationStore {
     /// The store on this pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self {
+            pool: WarmPool::new(pool),
+        }
     }
 
     async fn insert_and_claim(&self, drafts: &[Draft]) -> sqlx::Result<Vec<JobRow>> {

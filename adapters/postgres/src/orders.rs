@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::error::order_error;
 use crate::pool::within;
+use crate::warm::WarmPool;
 use row::{HistoryRow, InsertRow, OrderRow};
 
 const FIND: &str = "
@@ -103,14 +104,16 @@ const COMMIT: &str = "
 /// Orders in the tables `orders`, `order_history` and `order_outbox` (PRD §9.2).
 #[derive(Clone, Debug)]
 pub struct PgOrderStore {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: WarmPool,
 }
 
 impl PgOrderStore {
     /// The store on this pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self {
+            pool: WarmPool::new(pool),
+        }
     }
 
     async fn try_insert(

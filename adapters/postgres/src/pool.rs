@@ -9,11 +9,11 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 /// How long a caller waits for a free or new connection. Long enough for a burst, short enough that
 /// a database that is away is told to the client and not waited for.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that nobody used for so long is tried before it is used: the server may have been
 /// restarted. Busy ones are not, since that would double the round trips.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+pub(crate) const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// A connection that does not answer by then is closed instead of kept.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);

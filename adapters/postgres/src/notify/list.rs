@@ -6,11 +6,11 @@
 use core_kernel::{Page, PageRequest, Slice, UserScope};
 use core_notify::{Channel, NotificationFilter, NotificationPosition, Status, StoreError, Summary};
 use jiff_sqlx::ToSqlx;
-use sqlx::postgres::PgPool;
 use sqlx::{Postgres, QueryBuilder};
 
 use super::row::{ListRow, SummaryRow};
 use crate::error::notify_error;
+use crate::warm::WarmPool;
 
 const COLUMNS: &str = "
     id, user_id, order_id, channel, type, recipient, subject, status, sent_at, created_at";
@@ -39,7 +39,7 @@ fn push_filter(sql: &mut QueryBuilder<Postgres>, filter: &NotificationFilter) {
 
 /// One page and the total in one round trip; the total comes even when the page is empty.
 pub(super) async fn page(
-    pool: &PgPool,
+    pool: &WarmPool,
     filter: &NotificationFilter,
     page: PageRequest,
 ) -> Result<Page<Summary>, StoreError> {
@@ -67,7 +67,7 @@ pub(super) async fn page(
 }
 
 pub(super) async fn after(
-    pool: &PgPool,
+    pool: &WarmPool,
     filter: &NotificationFilter,
     position: NotificationPosition,
     limit: u32,

@@ -6,11 +6,11 @@ use core_orders::{
 };
 use jiff_sqlx::ToSqlx;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
 use super::row::{ListRow, SummaryRow};
 use crate::error::order_error;
+use crate::warm::WarmPool;
 
 /// The pieces that the statements below are assembled from. They are constants, and words of ours;
 /// what clients say is bound.
@@ -99,7 +99,7 @@ fn user(filter: OrderFilter) -> Option<Uuid> {
 }
 
 pub(super) async fn page(
-    pool: &PgPool,
+    pool: &WarmPool,
     filter: OrderFilter,
     sort: OrderSort,
     page: PageRequest,
@@ -120,7 +120,7 @@ pub(super) async fn page(
 }
 
 pub(super) async fn after(
-    pool: &PgPool,
+    pool: &WarmPool,
     filter: OrderFilter,
     position: OrderPosition,
     limit: u32,

@@ -142,7 +142,7 @@ impl PgNotificationStore {
     ) -> sqlx::Result<Retired> {
         let ids: Vec<Uuid> = records.iter().map(|record| record.id.0).collect();
         let changed = records.iter().map(|record| record.updated_at.to_sqlx());
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.pool.pool().begin().await?;
         let open: Option<Uuid> = sqlx::query_scalar(LOCK)
             .bind(batch.id.0)
             .fetch_optional(&mut *transaction)

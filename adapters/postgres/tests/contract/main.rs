@@ -11,6 +11,7 @@ mod postgres;
 mod relay;
 mod retention;
 mod revocations;
+mod warm;
 
 use std::sync::Arc;
 
