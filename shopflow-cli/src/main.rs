@@ -8,6 +8,7 @@ mod config;
 mod dev;
 mod lifecycle;
 mod serve;
+mod stdout;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -51,7 +52,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // Whoever comes second finds the same provider installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match run(cli.command) {
+    let done = run(cli.command);
+    stdout::flush();
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(problems)) => {
             eprint!("{problems}");
