@@ -124,7 +124,7 @@ impl OrderLedger for PgOrderStore {
         limit: u32,
     ) -> Result<Vec<Ledger>, StoreError> {
         let read = async {
-            let mut transaction = self.pool.begin_with(BEGIN).await?;
+            let mut transaction = self.pool.pool().begin_with(BEGIN).await?;
             let rows = sqlx::query_as(AFTER)
                 .bind(after.map_or(Uuid::nil(), |id| id.0))
                 .bind(i64::from(limit))
@@ -140,7 +140,7 @@ impl OrderLedger for PgOrderStore {
     async fn ledgers_of(&self, ids: &[OrderId]) -> Result<Vec<Ledger>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let read = async {
-            let mut transaction = self.pool.begin_with(BEGIN).await?;
+            let mut transaction = self.pool.pool().begin_with(BEGIN).await?;
             let rows = sqlx::query_as(OF).bind(&ids);
             let rows = rows.fetch_all(&mut *transaction).await?;
             let all = ledgers(&mut transaction, rows).await?;
