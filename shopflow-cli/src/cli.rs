@@ -150,7 +150,7 @@ pub(crate) enum Service {
     Auth(Box<AuthArgs>),
     /// Orders (port 3002)
     #[command(
-        after_help = "Example:\n  DATABASE_URL=postgres://shopflow@localhost/orders RABBITMQ_URL=amqp://localhost/%2f AUTH_SERVICE_URL=http://auth:3001 AUTH_SERVICE_TOKEN_FILE=/run/secrets/auth-service-token shopflow serve orders"
+        after_help = "Example:\n  shopflow serve orders --port 3002 --log-format text\n\nWhat it still needs is told, all at once, by: shopflow config check orders"
     )]
     Orders(Box<OrdersArgs>),
     /// Mails and texts (port 3003)

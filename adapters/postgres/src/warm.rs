@@ -5,7 +5,7 @@
 //! for the next statement. Any other one (given up halfway, failed) goes back to the pool and its tests.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
@@ -14,11 +14,16 @@ use sqlx::postgres::{PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Describe, Either, Error, Execute, Executor, Postgres, SqlStr};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::pool::{ACQUIRE_TIMEOUT, TRUSTED_IDLE};
+use crate::error::is_unavailable;
+use crate::pool::ACQUIRE_TIMEOUT;
 
 /// One of so many connections stays with the pool, for transactions and for work in the background. A
 /// pool of fewer keeps to its own ways, so that nobody in it is left without.
 const SHARE_OF_POOL: u32 = 5;
+
+/// A connection that was not used for so long goes back to the pool, which tries it. Short: the server
+/// may have gone meanwhile, and who is lent a dead connection is told 503.
+const KEPT_FOR: Duration = Duration::from_millis(50);
 
 /// A pool for single statements, each of which is read whole.
 #[derive(Clone, Debug)]
@@ -83,11 +88,11 @@ impl WarmPool {
 }
 
 impl Inner {
-    /// The one used last, if it was just now; older ones go back to the pool, which tries them.
+    /// The one used last, if it was just now; older ones go back.
     fn take(&self) -> Option<PoolConnection<Postgres>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         match kept.pop() {
-            Some(last) if last.since.elapsed() < TRUSTED_IDLE => Some(last.connection),
+            Some(last) if last.since.elapsed() < KEPT_FOR => Some(last.connection),
             Some(_) => {
                 kept.clear();
                 None
@@ -98,6 +103,14 @@ impl Inner {
 }
 
 impl Lent<'_> {
+    /// What one connection has lost, the others have lost too: all go back.
+    fn failed(&self, error: &Error) {
+        if is_unavailable(error) {
+            let mut kept = self.of.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.clear();
+        }
+    }
+
     /// Keeps the connection: its statement was read to its end.
     fn keep(self) {
         if self.of.keeps {
@@ -127,8 +140,9 @@ impl<'p> Executor<'p> for &'p WarmPool {
                 Err(error) => return vec![Err(error)],
             };
             let steps: Vec<Step> = lent.connection.fetch_many(query).collect().await;
-            if steps.iter().all(Result::is_ok) {
-                lent.keep();
+            match steps.iter().find_map(|step| step.as_ref().err()) {
+                Some(error) => lent.failed(error),
+                None => lent.keep(),
             }
             steps
         };
@@ -142,9 +156,12 @@ impl<'p> Executor<'p> for &'p WarmPool {
     {
         Box::pin(async move {
             let mut lent = self.lend().await?;
-            let row = lent.connection.fetch_optional(query).await?;
-            lent.keep();
-            Ok(row)
+            let row = lent.connection.fetch_optional(query).await;
+            match &row {
+                Err(error) => lent.failed(error),
+                Ok(_) => lent.keep(),
+            }
+            row
         })
     }
 

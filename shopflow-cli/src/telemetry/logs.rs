@@ -30,7 +30,10 @@ pub(crate) fn check_level(text: &str) -> Result<(), &'static str> {
     const WANTED: &str =
         "must be error, warn, info, debug, trace, off, or filters such as info,sqlx=debug";
     // A bare word that is no level would be taken for a module, and silence all others.
-    let known = |part: &str| part.contains('=') || part.trim().parse::<LevelFilter>().is_ok();
+    let known = |part: &str| match part.trim() {
+        "" => false,
+        part => part.contains('=') || part.parse::<LevelFilter>().is_ok(),
+    };
     if text.split(',').all(known) && EnvFilter::try_new(text).is_ok() {
         Ok(())
     } else {

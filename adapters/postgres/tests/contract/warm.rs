@@ -6,6 +6,7 @@ use core_kernel::{RequestContext, UserId};
 use core_orders::OrderStore;
 use core_orders::testing::{advance, placed};
 use shopflow_postgres::{PgOrderStore, Schema, migrate, pool};
+use shopflow_testkit::Proxy;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
@@ -71,4 +72,29 @@ async fn a_statement_that_was_given_up_leaves_no_answer_to_the_next() {
         let found = store.find(other.order.id).await.unwrap().unwrap();
         assert_eq!(found, other.order);
     }
+}
+
+#[tokio::test]
+async fn one_lost_connection_is_enough_to_doubt_the_others() {
+    let url = shopflow_testkit::postgres().await.database().await;
+    let link = Proxy::for_url(&url);
+    let pool = pool(&link.proxied_url(&url), CONNECTIONS, "warm").unwrap();
+    migrate(&pool, Schema::Orders).await.unwrap();
+    let store = PgOrderStore::new(pool);
+    let placed = placed(UserId::generate());
+    let context = RequestContext::generate();
+    store.insert(&placed, &context).await.unwrap();
+    let mut all = JoinSet::new();
+    for _ in 0..20 {
+        let (store, id) = (store.clone(), placed.order.id);
+        all.spawn(async move { store.find(id).await.unwrap() });
+    }
+    all.join_all().await;
+    link.cut();
+    link.heal();
+    let mut lost = 0;
+    for _ in 0..10 {
+        lost += usize::from(store.find(placed.order.id).await.is_err());
+    }
+    assert!(lost <= 1, "{lost} statements failed");
 }

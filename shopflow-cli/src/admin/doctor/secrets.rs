@@ -61,6 +61,14 @@ pub(super) fn is_weak(secret: &str) -> bool {
     if PLACEHOLDERS.iter().any(|word| lower.contains(word)) {
         return true;
     }
+    // Keys in a row, 123456...: many different letters, and nothing random.
+    let codes: Vec<u32> = secret.chars().map(u32::from).collect();
+    let steps = codes
+        .windows(2)
+        .filter(|pair| pair[0].abs_diff(pair[1]) <= 1);
+    if steps.count() * 2 > codes.len() {
+        return true;
+    }
     let mut counts: HashMap<char, u32> = HashMap::new();
     for letter in secret.chars() {
         *counts.entry(letter).or_default() += 1;
