@@ -57,9 +57,12 @@ schemathesis.openapi.format("email", st.builds("{}@{}.example".format, NAMES, NA
 
 
 @schemathesis.hook
-def map_query(ctx, query):
-    """A cursor is told by the list before; one that is invented is rightly refused."""
-    return {name: value for name, value in (query or {}).items() if name != "cursor"}
+def before_load_schema(ctx, raw_schema):
+    """A cursor is told by the list before, and not given with a page; one that is invented is rightly refused."""
+    for path in raw_schema["paths"].values():
+        for call in path.values():
+            known = call.get("parameters", [])
+            call["parameters"] = [one for one in known if one["name"] != "cursor"]
 
 
 @schemathesis.hook

@@ -66,7 +66,7 @@ fn address() -> Value {
     );
     let needing: Vec<&str> = Country::iter()
         .filter(|country| Address::needs_state(**country))
-        .map(|country| country.alpha2())
+        .map(Country::alpha2)
         .collect();
     address["if"] =
         json!({ "properties": { "country": { "enum": needing } }, "required": ["country"] });
@@ -76,7 +76,7 @@ fn address() -> Value {
 }
 
 fn country() -> Value {
-    let codes: Vec<&str> = Country::iter().map(|country| country.alpha2()).collect();
+    let codes: Vec<&str> = Country::iter().map(Country::alpha2).collect();
     json!({ "type": "string", "enum": codes, "description": "ISO 3166-1 alpha-2." })
 }
 
