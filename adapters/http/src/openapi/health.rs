@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::operation::Operation;
+use crate::error::codes;
 
 /// Its operations.
 pub(super) fn operations() -> Vec<Operation> {
@@ -38,12 +39,15 @@ pub(super) fn operations() -> Vec<Operation> {
             ready("unavailable"),
         )
         .telling(StatusCode::SERVICE_UNAVAILABLE, "Retry-After"),
-        get("/metrics", "metrics", "Tells its figures (Prometheus)").answer(
-            StatusCode::OK,
-            "The text format of Prometheus.",
-            "text/plain",
-            json!({ "schema": { "type": "string" } }),
-        ),
+        get("/metrics", "metrics", "Tells its figures (Prometheus)")
+            .about("Where `METRICS_PORT` is set, they are told there, and are not found here.")
+            .answer(
+                StatusCode::OK,
+                "The text format of Prometheus.",
+                "text/plain",
+                json!({ "schema": { "type": "string" } }),
+            )
+            .refuses([&codes::NOT_FOUND]),
         get(
             "/openapi.json",
             "openapi",
