@@ -103,12 +103,11 @@ pub(super) fn layer(
 
 /// Fields as people read them, without those that are for traces.
 fn people() -> impl for<'writer> FormatFields<'writer> + Send + Sync {
-    let fields = format::debug_fn(|writer, field, value| match field.name() {
+    format::debug_fn(|writer, field, value| match field.name() {
         "message" => write!(writer, "{value:?} "),
         name if name.contains('.') => Ok(()),
         name => write!(writer, "{name}={value:?} "),
-    });
-    fields
+    })
 }
 
 /// Changes what is logged while it is.
