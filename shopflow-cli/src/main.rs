@@ -43,10 +43,6 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Requests allocate much and often, on all threads.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[expect(
     clippy::print_stderr,
     reason = "a command tells people what went wrong"
