@@ -27,13 +27,12 @@ impl Statement {
     fn sql(self) -> &'static str {
         match self {
             Self::Get => {
-                "SELECT id, user_id, status, items::text, shipping_address::text,
-                        total_amount::text, currency, notes, confirmed_at::text, shipped_at::text,
-                        delivered_at::text, created_at::text, updated_at::text
+                "SELECT id, user_id, status, items, shipping_address, total_amount, currency, notes,
+                        confirmed_at, shipped_at, delivered_at, created_at, updated_at
                  FROM orders WHERE id = $1"
             }
             Self::List => {
-                "SELECT id, status, total_amount::text, currency, created_at::text,
+                "SELECT id, status, total_amount, currency, created_at,
                         (SELECT count(*) FROM orders WHERE user_id = $1)
                  FROM orders WHERE user_id = $1
                  ORDER BY created_at DESC, id DESC LIMIT 20"

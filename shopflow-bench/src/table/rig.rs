@@ -13,8 +13,8 @@ const LISTED: i32 = 200;
 
 const PASSWORD: &str = "S3cur3P@ssw0rd!";
 
-/// An order as customers place it.
-pub(crate) const ORDER: &str = r#"{"items":[{"product_id":"f47ac10b-58cc-4372-a567-0e02b2c3d479","product_name":"Wireless Headphones","quantity":2,"unit_price":49.99},{"product_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","product_name":"USB-C Cable","quantity":1,"unit_price":12.99}],"shipping_address":{"street":"742 Evergreen Terrace","city":"Springfield","state":"IL","zip_code":"62704","country":"US"}}"#;
+/// An order as customers place it, and as it is stored: the service computes subtotals by itself.
+pub(crate) const ORDER: &str = r#"{"items":[{"product_id":"f47ac10b-58cc-4372-a567-0e02b2c3d479","product_name":"Wireless Headphones","quantity":2,"unit_price":49.99,"subtotal":99.98},{"product_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","product_name":"USB-C Cable","quantity":1,"unit_price":12.99,"subtotal":12.99}],"shipping_address":{"street":"742 Evergreen Terrace","city":"Springfield","state":"IL","zip_code":"62704","country":"US"}}"#;
 
 /// Orders without their history: one customer's, spread over so many seconds.
 const SEED: &str = "
