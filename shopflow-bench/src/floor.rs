@@ -82,8 +82,7 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, hop: Option<u16>) {
         let (shared, hop) = (shared.clone(), hop.clone());
         async move { Ok::<_, Infallible>(answer(&shared, hop.as_deref(), request).await) }
     });
-    let mut http = hyper::server::conn::http1::Builder::new();
-    http.pipeline_flush(false);
+    let http = hyper::server::conn::http1::Builder::new();
     // A client that hangs up is its own affair.
     let _ = http.serve_connection(TokioIo::new(stream), service).await;
 }
