@@ -17,9 +17,6 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// More than this waits for the reader; it is about four thousand lines.
 const MOST: usize = 1024 * 1024;
 
-/// A reader that takes longer at the end is stuck, and must not keep the process from ending.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// Of this process.
 static STDOUT: Lines = Lines::new();
 
@@ -81,14 +78,12 @@ impl Lines {
         Ok(())
     }
 
-    /// Waits until all lines so far are written, or for as long as this.
-    fn flush(&self, patience: Duration) {
-        let unwritten = |state: &mut State| state.writing || !state.bytes.is_empty();
-        // The guard is of no more use; and a panic elsewhere is no reason not to go on.
-        drop(
-            self.less
-                .wait_timeout_while(self.state(), patience, unwritten),
-        );
+    /// Waits until all lines so far are written.
+    fn flush(&self) {
+        let mut state = self.state();
+        while state.writing || !state.bytes.is_empty() {
+            state = self.wait(&self.less, state);
+        }
     }
 
     /// Writes for as long as the process lives.
@@ -132,9 +127,9 @@ impl Write for LogLines {
     }
 }
 
-/// Waits until all lines so far are written, unless nobody reads them.
+/// Waits until all lines so far are written.
 pub(crate) fn flush() {
-    STDOUT.flush(PATIENCE);
+    STDOUT.flush();
 }
 
 #[cfg(test)]
@@ -172,7 +167,7 @@ mod tests {
                 scope.spawn(move || burst(thread));
             }
         });
-        LINES.flush(Duration::from_secs(60));
+        LINES.flush();
         let written = String::from_utf8(WRITTEN.lock().unwrap().clone()).unwrap();
         for thread in 0..4 {
             let mine = written.lines().filter_map(|line| {
