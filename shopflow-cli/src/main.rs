@@ -8,7 +8,6 @@ mod config;
 mod dev;
 mod lifecycle;
 mod serve;
-mod stdout;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -52,9 +51,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     // Whoever comes second finds the same provider installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let done = run(cli.command);
-    stdout::flush();
-    match done {
+    match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(problems)) => {
             eprint!("{problems}");

@@ -14,7 +14,6 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 use super::json::JsonLog;
 use crate::config::{LogConfig, LogFormat};
 use crate::lifecycle::Lifecycle;
-use crate::stdout::LogLines;
 
 /// Libraries whose finest logs would show credentials and whole messages, and spans that no log line
 /// needs. A filter of their own overrides this.
@@ -53,7 +52,7 @@ pub(crate) enum LogTo {
 impl Write for LogTo {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Stdout => LogLines.write(lines),
+            Self::Stdout => io::stdout().write(lines),
             Self::Stderr => io::stderr().write(lines),
         }
     }
@@ -61,14 +60,14 @@ impl Write for LogTo {
     /// At once, so that lines of two threads are not mixed.
     fn write_all(&mut self, lines: &[u8]) -> io::Result<()> {
         match self {
-            Self::Stdout => LogLines.write_all(lines),
+            Self::Stdout => io::stdout().write_all(lines),
             Self::Stderr => io::stderr().write_all(lines),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Stdout => LogLines.flush(),
+            Self::Stdout => io::stdout().flush(),
             Self::Stderr => io::stderr().flush(),
         }
     }
