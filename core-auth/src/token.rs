@@ -4,14 +4,17 @@
 //! (RFC 9068), `rt+jwt`, and plain `JWT` for service tokens, whose claims are exactly those of
 //! PRD §8.2.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use core_kernel::{Role, SessionId, TokenId, UserId};
 use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::signature::{self, Signer, Verifier};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use ring::{digest, hmac};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::one_time::OneTimeToken;
 use crate::session::TokenHash;
@@ -97,7 +100,7 @@ pub struct TokenError(pub &'static str);
 /// A token could not be signed.
 #[derive(Debug, thiserror::Error)]
 #[error("the token could not be signed")]
-pub struct SignError(#[from] serde_json::Error);
+pub struct SignError(#[from] jsonwebtoken::errors::Error);
 
 /// A secret that must not sign anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +109,8 @@ pub struct KeyringError(usize);
 
 struct Key {
     kid: String,
-    signing: hmac::Key,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
     one_time: hmac::Key,
 }
 
@@ -121,7 +125,8 @@ impl Key {
         let hash = digest::digest(&digest::SHA256, &labelled);
         Ok(Self {
             kid: hex(&hash.as_ref()[..8]),
-            signing: hmac::Key::new(hmac::HMAC_SHA256, bytes),
+            encoding: EncodingKey::from_secret(bytes),
+            decoding: DecodingKey::from_secret(bytes),
             one_time: derived(bytes, b"shopflow one-time tokens"),
         })
     }
@@ -147,6 +152,7 @@ fn hex(bytes: &[u8]) -> String {
 /// that a change of secret logs nobody out.
 pub struct Keyring {
     keys: Vec<Key>,
+    validation: Validation,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -180,11 +186,17 @@ impl Keyring {
     /// # Errors
     /// When one is shorter than 32 bytes.
     pub fn new(current: &SecretString, previous: &[SecretString]) -> Result<Self, KeyringError> {
+        // A second ring finds the provider there already, which is the same one.
+        let _ = PROVIDER.install_default();
         let keys = std::iter::once(current)
             .chain(previous)
             .map(Key::new)
             .collect::<Result<_, _>>()?;
-        Ok(Self { keys })
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Times are compared with our own clock, see `live`.
+        validation.validate_exp = false;
+        validation.required_spec_claims.clear();
+        Ok(Self { keys, validation })
     }
 
     /// Signs an access token.
@@ -225,18 +237,10 @@ impl Keyring {
 
     fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SignError> {
         let key = &self.keys[0];
-        let header = NewHeader {
-            typ,
-            alg: ALGORITHM,
-            kid: &key.kid,
-        };
-        let mut token = BASE64.encode(serde_json::to_vec(&header)?);
-        token.push('.');
-        BASE64.encode_string(serde_json::to_vec(claims)?, &mut token);
-        let signature = hmac::sign(&key.signing, token.as_bytes());
-        token.push('.');
-        BASE64.encode_string(signature.as_ref(), &mut token);
-        Ok(token)
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some(typ.to_owned());
+        header.kid = Some(key.kid.clone());
+        Ok(jsonwebtoken::encode(&header, claims, &key.encoding)?)
     }
 
     /// The one-time token with this id, by the current secret.
@@ -257,14 +261,14 @@ impl Keyring {
     /// # Errors
     /// Whatever is wrong with it: signature, kind, claims, times.
     pub fn read_bearer(&self, token: &str, now: Timestamp) -> Result<Bearer, TokenError> {
-        let token = Signed::parse(token)?;
-        match token.header.typ.as_deref() {
+        let header = header(token)?;
+        match header.typ.as_deref() {
             Some(ACCESS) => {
-                let claims: AccessClaims = self.read(&token, now)?;
+                let claims: AccessClaims = self.decode(token, &header, now)?;
                 Ok(Bearer::User(claims))
             }
             Some(SERVICE) | None => {
-                let claims: ServiceClaims = self.read(&token, now)?;
+                let claims: ServiceClaims = self.decode(token, &header, now)?;
                 if claims.role != Role::Service || claims.sub.is_empty() {
                     return Err(TokenError("not a service token"));
                 }
@@ -279,105 +283,62 @@ impl Keyring {
     /// # Errors
     /// Whatever is wrong with it.
     pub fn read_refresh(&self, token: &str, now: Timestamp) -> Result<RefreshClaims, TokenError> {
-        let token = Signed::parse(token)?;
-        if token.header.typ.as_deref() != Some(REFRESH) {
+        let header = header(token)?;
+        if header.typ.as_deref() != Some(REFRESH) {
             return Err(TokenError("wrong kind"));
         }
-        self.read(&token, now)
+        self.decode(token, &header, now)
     }
 
     /// Verifies the signature with the key that the header names; without a name, each is tried.
-    /// Then come the claims and the times: nothing of them is read before.
-    fn read<C: DeserializeOwned>(
+    /// Then come the claims and the times.
+    fn decode<C: DeserializeOwned>(
         &self,
-        token: &Signed<'_>,
+        token: &str,
+        header: &Header,
         now: Timestamp,
     ) -> Result<C, TokenError> {
-        let named = |key: &&Key| token.header.kid.as_ref().is_none_or(|kid| *kid == key.kid);
-        let mut keys = self.keys.iter().filter(named).peekable();
-        if keys.peek().is_none() {
-            return Err(TokenError("unknown key"));
+        let mut failure = TokenError("unknown key");
+        for key in &self.keys {
+            if header.kid.as_ref().is_some_and(|kid| *kid != key.kid) {
+                continue;
+            }
+            match jsonwebtoken::decode::<Box<RawValue>>(token, &key.decoding, &self.validation) {
+                Ok(data) => {
+                    let claims = data.claims.get();
+                    live(&read::<Times>(claims)?, now)?;
+                    return read(claims);
+                }
+                Err(error) => {
+                    failure = match error.kind() {
+                        ErrorKind::InvalidSignature => TokenError("wrong signature"),
+                        ErrorKind::Json(_) => TokenError("wrong claims"),
+                        _ => TokenError("malformed"),
+                    }
+                }
+            }
         }
-        let signs = |key: &Key| {
-            hmac::verify(&key.signing, token.message.as_bytes(), &token.signature).is_ok()
-        };
-        if !keys.any(signs) {
-            return Err(TokenError("wrong signature"));
-        }
-        let claims = decoded(token.claims)?;
-        live(&claims_of::<Times>(&claims)?, now)?;
-        claims_of(&claims)
+        Err(failure)
     }
 }
 
-/// The only algorithm there is for us (RFC 8725 §3.1).
-const ALGORITHM: &str = "HS256";
-
-/// A header as we write it.
-#[derive(Serialize)]
-struct NewHeader<'a> {
-    typ: &'a str,
-    alg: &'static str,
-    kid: &'a str,
-}
-
-/// What of a header counts. A key that a token brings along does not.
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    typ: Option<String>,
-    kid: Option<String>,
-    crit: Option<IgnoredAny>,
-}
-
-/// A token in its parts (RFC 7515 §7.1), not verified.
-struct Signed<'a> {
-    header: Header,
-    /// What was signed: header and claims as they stand in the token.
-    message: &'a str,
-    claims: &'a str,
-    signature: Vec<u8>,
-}
-
-impl<'a> Signed<'a> {
-    fn parse(token: &'a str) -> Result<Self, TokenError> {
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(TokenError("too long"));
-        }
-        let malformed = TokenError("malformed");
-        let (message, signature) = token.rsplit_once('.').ok_or(malformed)?;
-        let (header, claims) = message.split_once('.').ok_or(malformed)?;
-        let header = Header::parse(&decoded(header)?)?;
-        Ok(Self {
-            header,
-            message,
-            claims,
-            signature: decoded(signature)?,
-        })
+fn header(token: &str) -> Result<Header, TokenError> {
+    if token.len() > MAX_TOKEN_BYTES {
+        return Err(TokenError("too long"));
     }
-}
-
-impl Header {
-    fn parse(json: &[u8]) -> Result<Self, TokenError> {
-        let header: Self = serde_json::from_slice(json).map_err(|_| TokenError("malformed"))?;
-        if header.alg != ALGORITHM {
-            return Err(TokenError("wrong algorithm"));
-        }
-        // RFC 7515 §4.1.11: what is marked critical must be understood, and we understand nothing.
-        if header.crit.is_some() {
-            return Err(TokenError("critical extension"));
-        }
-        Ok(header)
+    let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError("malformed"))?;
+    if header.alg != Algorithm::HS256 {
+        return Err(TokenError("wrong algorithm"));
     }
+    // RFC 7515 §4.1.11: what is marked critical must be understood, and we understand nothing.
+    if header.crit.is_some() {
+        return Err(TokenError("critical extension"));
+    }
+    Ok(header)
 }
 
-/// Base64 as tokens have it: no padding, no second spelling of the same bytes (RFC 7515 §2).
-fn decoded(part: &str) -> Result<Vec<u8>, TokenError> {
-    BASE64.decode(part).map_err(|_| TokenError("malformed"))
-}
-
-fn claims_of<C: DeserializeOwned>(claims: &[u8]) -> Result<C, TokenError> {
-    serde_json::from_slice(claims).map_err(|_| TokenError("wrong claims"))
+fn read<C: DeserializeOwned>(claims: &str) -> Result<C, TokenError> {
+    serde_json::from_str(claims).map_err(|_| TokenError("wrong claims"))
 }
 
 /// The claims that say when a token counts. Ours have no `nbf`, but a service token that was signed
@@ -402,6 +363,51 @@ fn live(times: &Times, now: Timestamp) -> Result<(), TokenError> {
         return Err(TokenError("not valid yet"));
     }
     Ok(())
+}
+
+/// HS256 on ring, which the workspace has for TLS already; the crate's own back ends would bring a
+/// second TLS library or an RSA implementation that we never use.
+static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory: |algorithm, key| Ok(Box::new(Hs256::new(*algorithm, key.as_bytes())?)),
+    verifier_factory: |algorithm, key| {
+        Ok(Box::new(Hs256::new(*algorithm, key.try_get_as_bytes()?)?))
+    },
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+struct Hs256(hmac::Key);
+
+impl Hs256 {
+    fn new(algorithm: Algorithm, secret: &[u8]) -> jsonwebtoken::errors::Result<Self> {
+        if algorithm != Algorithm::HS256 {
+            return Err(ErrorKind::InvalidAlgorithm.into());
+        }
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+    }
+}
+
+impl Signer<Vec<u8>> for Hs256 {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        Ok(hmac::sign(&self.0, message).as_ref().to_vec())
+    }
+}
+
+impl Verifier<Vec<u8>> for Hs256 {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        hmac::verify(&self.0, message, signature).map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtSigner for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
+}
+
+impl JwtVerifier for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ fn an_access_token_survives_its_signature() {
     let (keys, claims) = (ring(SECRET, &[]), access());
     let token = keys.sign_access(&claims).unwrap();
     assert_eq!(keys.read_bearer(&token, now()), Ok(Bearer::User(claims)));
-    let header = Signed::parse(&token).unwrap().header;
+    let header = jsonwebtoken::decode_header(&token).unwrap();
     assert_eq!(header.kid.as_deref().map(str::len), Some(16));
 }
 
