@@ -14,7 +14,7 @@ pub(crate) enum OutboxCommand {
     List(OutboxListArgs),
     /// Publish them now, those too that the broker refused and that were put off
     #[command(
-        after_help = "Example:\n  DATABASE_URL=postgres://shopflow@localhost/orders RABBITMQ_URL=amqp://localhost/%2f shopflow outbox flush"
+        after_help = "Example:\n  export DATABASE_URL=postgres://shopflow@localhost/orders RABBITMQ_URL=amqp://localhost/%2f\n  shopflow outbox flush"
     )]
     Flush(OutboxFlushArgs),
 }
