@@ -18,5 +18,5 @@ fn main() {
 fn micro(bencher: divan::Bencher<'_, '_>, name: &str) {
     let (_, prepare) = cases::ALL.iter().find(|(known, _)| *known == name).unwrap();
     let mut work = prepare();
-    bencher.bench_local(|| work());
+    bencher.bench_local(work);
 }

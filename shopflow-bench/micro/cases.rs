@@ -30,8 +30,11 @@ use crate::http::{Answer, request};
 /// One piece of work, ready to be done again and again.
 pub(crate) type Work = Box<dyn FnMut()>;
 
-/// All of them, by name, with what prepares each.
-pub(crate) const ALL: [(&str, fn() -> Work); 4] = [
+/// A piece of work by name, and what prepares it.
+type Case = (&'static str, fn() -> Work);
+
+/// All of them.
+pub(crate) const ALL: [Case; 4] = [
     ("POST /auth/validate", validate),
     ("POST /orders", place),
     ("GET /orders/{id}", get),

@@ -225,21 +225,21 @@ async fn report(stack: &Stack, samples: &[Sample], idle: [u64; 3], options: &Opt
         options.rate
     );
     heading();
-    let of = |take: fn(&Sample) -> Duration| samples.iter().map(take).collect();
-    row("POST /orders", of(|sample| sample.create));
-    row("GET /orders", of(|sample| sample.list));
-    row("POST /auth/validate", of(|sample| sample.validate));
+    let of = |take: fn(&Sample) -> Duration| samples.iter().map(take).collect::<Vec<_>>();
+    row("POST /orders", &of(|sample| sample.create));
+    row("GET /orders", &of(|sample| sample.list));
+    row("POST /auth/validate", &of(|sample| sample.validate));
     match stack.backend() {
         Backend::Servers => {
             row(
                 "placed to broker confirm",
-                confirm_latencies(stack, Timestamp::MIN).await,
+                &confirm_latencies(stack, Timestamp::MIN).await,
             );
-            row("answered to mail at SES", mail_latencies(stack, samples));
+            row("answered to mail at SES", &mail_latencies(stack, samples));
         }
         Backend::Embedded => row(
             "placed to mail in inbox",
-            inbox_latencies(stack, samples).await,
+            &inbox_latencies(stack, samples).await,
         ),
     }
     println!("\n{:<28}{:>9}{:>9}", "resident MiB", "idle", "load");
@@ -259,8 +259,8 @@ fn heading() {
     );
 }
 
-fn row(name: &str, latencies: Vec<Duration>) {
-    let at = |percent| percentile(&latencies, percent).as_secs_f64() * 1000.0;
+fn row(name: &str, latencies: &[Duration]) {
+    let at = |percent| percentile(latencies, percent).as_secs_f64() * 1000.0;
     println!(
         "{name:<28}{:>9.1}{:>9.1}{:>9.1}{:>9.1}",
         at(50),

@@ -75,7 +75,7 @@ pub(crate) async fn report(stack: &Stack, time: Duration) {
     println!("hashes alone, on all cores      {raw:.2}/s");
     println!("logins                          {logins:.2}/s ({share:.0} %)\n");
     super::heading();
-    super::row("POST /auth/validate", validations);
+    super::row("POST /auth/validate", &validations);
 }
 
 /// How many hashes a second this machine computes on all its cores.

@@ -29,6 +29,7 @@ const TOLERANCE: f64 = 0.1;
 /// The difference between so much work and so much more leaves out what starting takes.
 const TIMES: [u64; 2] = [20, 120];
 
+#[expect(clippy::disallowed_methods, reason = "a test has no other settings")]
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     if let [count, name, times] = args.as_slice()
