@@ -1,111 +1,42 @@
 //! The use cases. HTTP and the command line both call these, so each exists once.
 
 mod account;
+mod error;
 mod mailbox;
 mod operate;
+mod tokens;
 
 use std::sync::Arc;
 
-use core_kernel::{Caller, Clock, RequestContext, Role, SessionId, TokenId, UserId};
-use jiff::{SignedDuration, Timestamp};
+use core_kernel::{Caller, Clock, RequestContext, SessionId, TokenId, UserId};
+use jiff::SignedDuration;
 
 use crate::change::{AuditEntry, Doing};
 use crate::keys::Keys;
 use crate::one_time::{OneTimeRequest, Purpose};
 use crate::password::{Password, PasswordHash, Verdict};
-use crate::ports::{HashError, PasswordHasher, SessionStore, StoreError, UserStore};
-use crate::revocation::{Revocations, Standing};
-use crate::session::{NewSession, Refusal, Rotation, RotationOutcome, StoredRefresh, TokenHash};
-use crate::throttle::{AuditQueue, LoginThrottle, Throttle, TooManyFailures};
-use crate::token::{
-    AccessClaims, Bearer, Keyring, RefreshClaims, SignError, TokenError, TokenPair,
-};
-use crate::user::{Account, Email, Identity, Registration, User, UserRole};
+use crate::ports::{PasswordHasher, SessionStore, StoreError, UserStore};
+use crate::revocation::Revocations;
+use crate::session::NewSession;
+use crate::throttle::{AuditQueue, LoginThrottle, Throttle};
+use crate::token::{Keyring, TokenPair};
+use crate::user::{Account, Email, Registration, User, UserRole};
+use tokens::Issue;
 
 pub use account::{ChangeError, PasswordChangeError};
+pub use error::{LoginError, ProfileError, RefreshError, RegisterError, ValidateError};
 pub use mailbox::{Mailbox, OneTimeError, TellError};
 pub use operate::{Changed, OperateError, SessionSummary, Sessions};
 
-/// Why an account was not made.
-#[derive(Debug, thiserror::Error)]
-pub enum RegisterError {
-    /// The address has one already (409).
-    #[error("the email is taken")]
-    EmailTaken,
-    /// The password could not be hashed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(StoreError),
-}
-
-/// Why a login failed.
-#[derive(Debug, thiserror::Error)]
-pub enum LoginError {
-    /// Unknown address or wrong password; which of the two nobody learns (401).
-    #[error("the credentials are wrong")]
-    InvalidCredentials,
-    /// The right password of a deactivated account (403).
-    #[error("the account is deactivated")]
-    Deactivated,
-    /// The right password of an account whose address has yet to be verified (403).
-    #[error("the email is not verified")]
-    Unverified,
-    /// The account was tried too often in vain (429).
-    #[error(transparent)]
-    TooManyFailures(#[from] TooManyFailures),
-    /// The password could not be hashed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// A token could not be signed.
-    #[error(transparent)]
-    Sign(#[from] SignError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a refresh token got no new pair.
-#[derive(Debug, thiserror::Error)]
-pub enum RefreshError {
-    /// It is no refresh token of ours, or expired (401).
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// It does not count any more (401).
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// A token could not be signed.
-    #[error(transparent)]
-    Sign(#[from] SignError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a bearer token was not accepted.
-#[derive(Debug, thiserror::Error)]
-pub enum ValidateError {
-    /// It is no token of ours, expired, or no longer counts (401).
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a profile cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ProfileError {
-    /// It is another's (403), whether or not it exists.
-    #[error("the profile belongs to another user")]
-    Forbidden,
-    /// No user has this id (404).
-    #[error("no such user")]
-    NotFound,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// What becomes of the address of who registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EmailVerification {
+    /// A mail goes out to verify it by.
+    Mailed,
+    /// It is not verified, and no mail goes out: nothing carries mails.
+    Unmailed,
+    /// It counts as verified.
+    Off,
 }
 
 /// What an operator can set.
@@ -113,9 +44,8 @@ pub enum ProfileError {
 pub struct AuthSettings {
     /// How long after its first use a refresh token still gets a pair (`REFRESH_REUSE_GRACE_SECONDS`).
     pub refresh_grace: SignedDuration,
-    /// Whether who registers is sent a mail to verify the address by (`EMAIL_VERIFICATION`). Without
-    /// it, who registers counts as verified.
-    pub email_verification: bool,
+    /// What becomes of the address of who registers (`EMAIL_VERIFICATION`).
+    pub email_verification: EmailVerification,
     /// Whether only verified addresses may log in (`REQUIRE_VERIFIED_EMAIL`).
     pub require_verified_email: bool,
 }
@@ -124,10 +54,20 @@ impl Default for AuthSettings {
     fn default() -> Self {
         Self {
             refresh_grace: SignedDuration::ZERO,
-            email_verification: true,
+            email_verification: EmailVerification::Mailed,
             require_verified_email: false,
         }
     }
+}
+
+/// The address of an account that is made.
+enum Address<'a> {
+    /// Somebody vouches for it.
+    Verified,
+    /// Nobody knows whose it is.
+    Unverified,
+    /// The same, and a token by these keys is mailed there.
+    Mailed(&'a Keyring),
 }
 
 /// Making accounts: what needs no keys and no sessions.
@@ -163,16 +103,16 @@ impl Accounts {
         role: UserRole,
         by: &Doing<'_>,
     ) -> Result<User, RegisterError> {
-        self.make(new, role, by, None).await
+        self.make(new, role, by, &Address::Verified).await
     }
 
-    /// Makes an account; with `keys` its address has yet to be verified, by a token of theirs.
+    /// Makes an account, and what belongs to its address.
     async fn make(
         &self,
         new: Registration,
         role: UserRole,
         by: &Doing<'_>,
-        keys: Option<&Keyring>,
+        address: &Address<'_>,
     ) -> Result<User, RegisterError> {
         // The hash comes first, so that a taken address costs as much as a free one.
         let password_hash = self.hasher.hash(new.password).await?;
@@ -188,7 +128,7 @@ impl Accounts {
             created_at: now,
             updated_at: now,
             tokens_from: None,
-            email_verified_at: keys.is_none().then_some(now),
+            email_verified_at: matches!(address, Address::Verified).then_some(now),
         };
         let account = Account {
             user,
@@ -199,10 +139,14 @@ impl Accounts {
             ..by.entry(account.user.id, "created")
         };
         let purpose = Purpose::EmailVerification;
-        let verification = keys
-            .map(|keys| OneTimeRequest::new(keys, purpose, Some(account.user.id), by))
-            .transpose()
-            .map_err(|error| RegisterError::Store(StoreError::Broken(error.into())))?;
+        let verification = match address {
+            Address::Mailed(keys) => {
+                OneTimeRequest::new(keys, purpose, Some(account.user.id), by).map(Some)
+            }
+            Address::Unverified | Address::Verified => Ok(None),
+        };
+        let verification =
+            verification.map_err(|error| RegisterError::Store(StoreError::Broken(error.into())))?;
         let made = self
             .users
             .insert(&account, &[entry], verification.as_ref())
@@ -275,13 +219,15 @@ impl Auth {
         context: &RequestContext,
     ) -> Result<User, RegisterError> {
         let by = Doing::anonymous(self.accounts.clock.now(), context);
-        let keys = self.settings.email_verification;
-        let keys = keys.then(|| self.keys.current());
-        let made = self
-            .accounts
-            .make(new, UserRole::Customer, &by, keys.as_deref())
-            .await?;
-        if keys.is_some() {
+        let role = UserRole::Customer;
+        let keys = self.keys.current();
+        let address = match self.settings.email_verification {
+            EmailVerification::Mailed => Address::Mailed(&keys),
+            EmailVerification::Unmailed => Address::Unverified,
+            EmailVerification::Off => Address::Verified,
+        };
+        let made = self.accounts.make(new, role, &by, &address).await?;
+        if let Address::Mailed(_) = address {
             self.mailbox.relay.wake();
         }
         Ok(made)
@@ -359,146 +305,6 @@ impl Auth {
         }
     }
 
-    /// Exchanges a refresh token for a new pair of the same session.
-    ///
-    /// # Errors
-    /// `Token` or `Refused` (both 401), or what failed.
-    pub async fn refresh(&self, token: &str) -> Result<TokenPair, RefreshError> {
-        // Not younger than `now`, by which a change of the account knows the pair.
-        let access = TokenId::generate();
-        let now = self.accounts.clock.now();
-        let keys = self.keys.current();
-        let presented = keys.read_refresh(token, now)?;
-        let issue = Issue::new(presented.sub, presented.sid, access, now);
-        let rotation = Rotation {
-            session_id: presented.sid,
-            presented: TokenHash::of(presented.jti),
-            next: issue.stored(),
-            at: now,
-            grace: self.settings.refresh_grace,
-        };
-        match self.sessions.rotate(&rotation).await? {
-            RotationOutcome::Rotated(user) => Ok(issue.sign(&keys, &user)?),
-            RotationOutcome::Refused(refusal) => {
-                if refusal == Refusal::Reused {
-                    self.revocations.session_ended(presented.sid, now);
-                    tracing::warn!(
-                        user_id = %presented.sub, session_id = %presented.sid,
-                        "refresh token used again, session ended"
-                    );
-                }
-                Err(refusal.into())
-            }
-        }
-    }
-
-    /// Who a bearer token belongs to, if it still counts.
-    ///
-    /// # Errors
-    /// `Token` (401), or what failed.
-    pub async fn validate(&self, token: &str) -> Result<Identity, ValidateError> {
-        let claims = match self
-            .keys
-            .current()
-            .read_bearer(token, self.accounts.clock.now())?
-        {
-            Bearer::Service(claims) => {
-                let caller = Caller::Service(claims.sub);
-                return Ok(Identity {
-                    caller,
-                    email: None,
-                    session: None,
-                });
-            }
-            Bearer::User(claims) => claims,
-        };
-        let issued = claims.jti.issued_ms();
-        match self.revocations.standing(claims.sid, claims.sub, issued) {
-            Standing::Counts => {}
-            Standing::Revoked(reason) => return Err(TokenError(reason).into()),
-            Standing::Unknown => self.ask_store(&claims).await?,
-        }
-        let caller = match claims.role {
-            Role::Admin => Caller::Admin(claims.sub),
-            Role::Customer => Caller::Customer(claims.sub),
-            Role::Service => return Err(TokenError("a service with a session").into()),
-        };
-        Ok(Identity {
-            caller,
-            // The address of an account never changes.
-            email: Some(Email::normalized(&claims.email)),
-            session: Some(claims.sid),
-        })
-    }
-
-    /// Whether this is a valid service token. That needs no store.
-    #[must_use]
-    pub fn is_service(&self, token: &str) -> bool {
-        let bearer = self
-            .keys
-            .current()
-            .read_bearer(token, self.accounts.clock.now());
-        matches!(bearer, Ok(Bearer::Service(_)))
-    }
-
-    /// What the state in memory would say, from the store itself.
-    async fn ask_store(&self, claims: &AccessClaims) -> Result<(), ValidateError> {
-        let state = self.sessions.access(claims.sid).await?;
-        let state = state.ok_or(TokenError("unknown session"))?;
-        let user = state.user;
-        let revoked = if state.ended || user.id != claims.sub {
-            "session ended"
-        } else if !user.is_active {
-            "account deactivated"
-        } else if user.role.role() != claims.role {
-            // Whoever changed it should have ended the tokens; by hand nobody did.
-            "role changed"
-        } else if !user.counts_token_of(claims.jti.issued_ms()) {
-            "issued before a change of the account"
-        } else {
-            return Ok(());
-        };
-        Err(TokenError(revoked).into())
-    }
-
-    /// Ends the session that a token belongs to; nothing for a service.
-    ///
-    /// # Errors
-    /// What failed.
-    pub async fn logout(&self, who: &Identity) -> Result<(), StoreError> {
-        let Some(session) = who.session else {
-            return Ok(());
-        };
-        let at = self.accounts.clock.now();
-        let ended = self.sessions.end(session, "logged out", at, &[]);
-        ended.await?;
-        self.revocations.session_ended(session, at);
-        tracing::info!(session_id = %session, "session ended");
-        Ok(())
-    }
-
-    /// Ends all sessions of the caller; nothing for a service.
-    ///
-    /// # Errors
-    /// What failed.
-    pub async fn logout_all(
-        &self,
-        who: &Identity,
-        context: &RequestContext,
-    ) -> Result<(), StoreError> {
-        let Some(user) = who.caller.user_id() else {
-            return Ok(());
-        };
-        let doing = Doing::by(&who.caller, self.accounts.clock.now(), context);
-        let entry = doing.entry(user, "sessions_ended");
-        self.sessions
-            .end_all(user, "logged out everywhere", doing.at, &[entry])
-            .await?;
-        self.revocations.tokens_ended(user, doing.at);
-        tracing::info!(user_id = %user, "all sessions ended");
-        Ok(())
-    }
-
     /// A profile: one's own, or anyone's for admins and services (PRD §4.1).
     ///
     /// # Errors
@@ -512,58 +318,5 @@ impl Auth {
             .find(id)
             .await?
             .ok_or(ProfileError::NotFound)
-    }
-}
-
-/// A pair of tokens about to be issued.
-struct Issue {
-    claims: RefreshClaims,
-    /// The access token's id. Its time is that of the pair's making: it has to be older than what
-    /// was read of the account, so that no change of the account can be missed.
-    access: TokenId,
-    at: Timestamp,
-}
-
-impl Issue {
-    fn new(user: UserId, session: SessionId, access: TokenId, at: Timestamp) -> Self {
-        let iat = at.as_second();
-        let claims = RefreshClaims {
-            sub: user,
-            iat,
-            exp: iat + Keyring::REFRESH_TTL.as_secs(),
-            jti: TokenId::generate(),
-            sid: session,
-        };
-        Self { claims, access, at }
-    }
-
-    fn stored(&self) -> StoredRefresh {
-        StoredRefresh {
-            hash: TokenHash::of(self.claims.jti),
-            issued_at: self.at,
-            // Thirty days from now are within what a timestamp can hold.
-            expires_at: self
-                .at
-                .checked_add(Keyring::REFRESH_TTL)
-                .unwrap_or(Timestamp::MAX),
-        }
-    }
-
-    fn sign(self, keys: &Keyring, user: &User) -> Result<TokenPair, SignError> {
-        let expires_in = Keyring::ACCESS_TTL.as_secs();
-        let access = AccessClaims {
-            sub: user.id,
-            email: user.email.as_str().to_owned(),
-            role: user.role.role(),
-            iat: self.claims.iat,
-            exp: self.claims.iat + expires_in,
-            jti: self.access,
-            sid: self.claims.sid,
-        };
-        Ok(TokenPair {
-            access_token: keys.sign_access(&access)?,
-            refresh_token: keys.sign_refresh(&self.claims)?,
-            expires_in,
-        })
     }
 }

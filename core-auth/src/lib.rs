@@ -19,9 +19,9 @@ mod token;
 mod user;
 
 pub use app::{
-    Accounts, Auth, AuthSettings, ChangeError, Changed, LoginError, Mailbox, OneTimeError,
-    OperateError, PasswordChangeError, ProfileError, RefreshError, RegisterError, SessionSummary,
-    Sessions, TellError, ValidateError,
+    Accounts, Auth, AuthSettings, ChangeError, Changed, EmailVerification, LoginError, Mailbox,
+    OneTimeError, OperateError, PasswordChangeError, ProfileError, RefreshError, RegisterError,
+    SessionSummary, Sessions, TellError, ValidateError,
 };
 pub use change::{AuditEntry, Doing, Ending, Patch, Spending, UserChange};
 pub use keys::Keys;

@@ -17,6 +17,6 @@ fn main() {
 #[divan::bench(args = cases::ALL.map(|(name, _)| name))]
 fn micro(bencher: divan::Bencher<'_, '_>, name: &str) {
     let (_, prepare) = cases::ALL.iter().find(|(known, _)| *known == name).unwrap();
-    let mut work = prepare();
+    let work = prepare();
     bencher.bench_local(work);
 }

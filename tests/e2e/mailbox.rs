@@ -19,7 +19,7 @@ back_ends! {
         only_services_are_told_a_token;
     servers:
         a_mail_that_comes_too_late_is_a_dead_letter,
-        without_a_broker_who_registers_asks_for_no_mail,
+        without_a_broker_nobody_is_mailed_and_nobody_is_verified,
         a_request_waits_in_the_queue_and_then_for_auth;
 }
 
@@ -310,9 +310,9 @@ async fn only_services_are_told_a_token(on: Backend) {
     assert_eq!(reset(&world, &token, NEW_PASSWORD).await.status, 204);
 }
 
-async fn without_a_broker_who_registers_asks_for_no_mail() {
+async fn without_a_broker_nobody_is_mailed_and_nobody_is_verified() {
     let mut world = World::prepare(Backend::Servers, |setup| {
-        with_verification(setup);
+        requiring_it(setup);
         setup.extra.push(("RABBITMQ_URL", String::new()));
     })
     .await;
@@ -320,7 +320,8 @@ async fn without_a_broker_who_registers_asks_for_no_mail() {
     world.wait_ready(AUTH).await;
     register(&world, "jane@example.com").await;
     assert_eq!(world.count("SELECT count(*) FROM user_outbox").await, 0);
-    assert_eq!(world.count("SELECT count(*) FROM users").await, 1);
+    let refused = log_in(&world, "jane@example.com", PASSWORD).await;
+    assert_problem(&refused, 403, "email_not_verified");
     assert!(world.log(AUTH).contains("RABBITMQ_URL is not set"));
 }
 

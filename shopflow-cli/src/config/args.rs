@@ -117,7 +117,7 @@ settings! {
         refresh_reuse_grace_seconds = "REFRESH_REUSE_GRACE_SECONDS", "How long a used refresh token still gets a pair [default: 0]";
         password_hash_max_wait_seconds = "PASSWORD_HASH_MAX_WAIT_SECONDS", "How long a login waits for its turn to hash before it gets a 503 [default: 10]";
         rate_limit_auth_per_minute = "RATE_LIMIT_AUTH_PER_MINUTE", "Requests to /auth/* of one address in any 60 seconds; 0 for no limit, nor on failed logins [default: 100]";
-        email_verification = "EMAIL_VERIFICATION", "Whether who registers is sent a mail to verify the address by: true or false [default: true]";
+        email_verification = "EMAIL_VERIFICATION", "Whether who registers has to verify the address, by a mail: true or false; with false it counts as verified [default: true]";
         require_verified_email = "REQUIRE_VERIFIED_EMAIL", "Whether only verified addresses may log in: true or false [default: false]";
     } with { scrypt: ScryptArgs, }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use core_auth::{Keyring, KeyringError, ScryptParams};
+use core_auth::{EmailVerification, Keyring, KeyringError, ScryptParams};
 use jiff::SignedDuration;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -38,8 +38,7 @@ pub(crate) struct PolicyConfig {
     pub(crate) scrypt: ScryptParams,
     pub(crate) hash_max_wait: Duration,
     pub(crate) refresh_grace: SignedDuration,
-    /// Whether who registers is sent a mail. Never without a broker: the requests would pile up.
-    pub(crate) email_verification: bool,
+    pub(crate) email_verification: EmailVerification,
     pub(crate) require_verified_email: bool,
     /// Requests of one address in a minute, if they are limited.
     pub(crate) rate_limit: Option<u32>,
@@ -174,6 +173,10 @@ impl PolicyArgs {
             true,
             "true or false",
         );
+        let email_verification = match email_verification {
+            true => EmailVerification::Mailed,
+            false => EmailVerification::Off,
+        };
         let require_verified_email = or_default(
             problems,
             "REQUIRE_VERIFIED_EMAIL",
@@ -181,6 +184,10 @@ impl PolicyArgs {
             false,
             "true or false",
         );
+        if require_verified_email && email_verification == EmailVerification::Off {
+            let why = "needs EMAIL_VERIFICATION=true: without it everybody counts as verified";
+            problems.add("REQUIRE_VERIFIED_EMAIL", why);
+        }
         Some(PolicyConfig {
             scrypt: scrypt?,
             hash_max_wait: Duration::from_secs(wait.into()),
@@ -209,7 +216,13 @@ impl AuthArgs {
             keys,
             redis: redis.filter(|_| policy.rate_limit.is_some()),
             policy: PolicyConfig {
-                email_verification: policy.email_verification && rabbitmq_url.is_some(),
+                email_verification: match policy.email_verification {
+                    // The requests for mails would pile up for nobody.
+                    EmailVerification::Mailed if rabbitmq_url.is_none() => {
+                        EmailVerification::Unmailed
+                    }
+                    as_set => as_set,
+                },
                 ..policy
             },
             rabbitmq_url,

@@ -99,6 +99,17 @@ error: DATABASE_URL: is required (or DATABASE_URL_FILE, or --database-url)
     ];
     let (code, output) = run(&["config", "check", "auth"], &good).await;
     assert_eq!((code, &*output), (Some(0), "ok\n"));
+    let vain = [
+        &good[..],
+        &[
+            ("EMAIL_VERIFICATION", "false"),
+            ("REQUIRE_VERIFIED_EMAIL", "true"),
+        ],
+    ];
+    let (code, output) = run(&["config", "check", "auth"], &vain.concat()).await;
+    let wanted = "error: REQUIRE_VERIFIED_EMAIL: needs EMAIL_VERIFICATION=true: without it everybody \
+                  counts as verified\n";
+    assert_eq!((code, &*output), (Some(2), wanted));
 }
 
 #[tokio::test]
