@@ -10,14 +10,11 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use tokio::sync::Mutex;
 
-use crate::connection::connect;
+use crate::connection::{answered, connect};
 use crate::topology;
 
 /// A confirm that takes longer will not be waited for: the broker is blocked or gone.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A broker that takes longer to let us in is frozen.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One message to publish.
 #[derive(Clone)]
@@ -125,8 +122,7 @@ struct ConfirmChannel {
 impl ConfirmChannel {
     /// Connects, declares the topology, and asks for confirms.
     async fn open(url: &str, name: &str) -> Result<Self, BoxError> {
-        let opened = tokio::time::timeout(OPEN_TIMEOUT, Self::open_now(url, name)).await;
-        Ok(opened.map_err(|_| "the broker does not answer")??)
+        answered(Self::open_now(url, name)).await
     }
 
     async fn open_now(url: &str, name: &str) -> lapin::Result<Self> {

@@ -3,12 +3,16 @@
 
 use std::time::Duration;
 
+use core_kernel::BoxError;
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties};
 
 /// A peer that is silent for two of these is gone.
 const HEARTBEAT_SECONDS: u16 = 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A broker that takes longer to let us in, or to make a queue, is frozen.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A text that is no AMQP URL.
 #[derive(Debug, thiserror::Error)]
@@ -33,4 +37,13 @@ pub(crate) async fn connect(url: &str, name: &str) -> lapin::Result<Connection> 
     tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(uri, properties))
         .await
         .map_err(|late| std::io::Error::new(std::io::ErrorKind::TimedOut, late))?
+}
+
+/// What comes of `opening`, or an error where the broker leaves it waiting: a connection lives on
+/// heartbeats alone, and would never tell.
+pub(crate) async fn answered<T>(
+    opening: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, BoxError> {
+    let opened = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
+    Ok(opened.map_err(|_| "the broker does not answer")??)
 }

@@ -12,7 +12,7 @@ use core_notify::{EventHandler, WORK_QUEUES, WorkQueue};
 use futures_util::StreamExt;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection};
+use lapin::{Channel, Connection, Consumer as Deliveries};
 use shopflow_telemetry::messaging;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
 use crate::channel::Publisher;
-use crate::connection::connect;
+use crate::connection::{answered, connect};
 use crate::topology;
 use work::Worker;
 
@@ -111,14 +111,21 @@ impl Consumer {
             clock: self.clock.clone(),
             stop: stop.clone(),
         };
-        let mut queues = JoinSet::new();
+        let consumed = answered(consume_all(&connection)).await?;
         // Held to the end: a channel that nobody holds is closed, and what it delivered goes back.
         let mut channels = Vec::new();
-        for queue in WORK_QUEUES {
-            let channel = open(&connection).await?;
+        let mut queues = JoinSet::new();
+        for (channel, queue, deliveries) in consumed {
             channels.push(channel.clone());
             let (worker, in_hand) = (worker.clone(), self.in_hand.clone());
-            queues.spawn(consume(channel, queue, worker, in_hand, stop.clone()));
+            queues.spawn(consume(
+                channel,
+                queue,
+                deliveries,
+                worker,
+                in_hand,
+                stop.clone(),
+            ));
         }
         self.status.0.store(true, Ordering::Relaxed);
         tracing::info!("consuming events");
@@ -144,31 +151,38 @@ async fn all_stopped(queues: &mut JoinSet<Result<(), BoxError>>) -> Result<(), B
     Ok(())
 }
 
-async fn open(connection: &Connection) -> lapin::Result<Channel> {
-    let channel = connection.create_channel().await?;
-    topology::declare(&channel).await?;
-    channel
-        .basic_qos(PREFETCH, BasicQosOptions::default())
-        .await?;
-    Ok(channel)
+/// Has every queue delivered, each on a channel of its own.
+async fn consume_all(
+    connection: &Connection,
+) -> lapin::Result<Vec<(Channel, WorkQueue, Deliveries)>> {
+    let mut all = Vec::new();
+    for queue in WORK_QUEUES {
+        let channel = connection.create_channel().await?;
+        if all.is_empty() {
+            topology::declare(&channel).await?;
+        }
+        channel
+            .basic_qos(PREFETCH, BasicQosOptions::default())
+            .await?;
+        let options = BasicConsumeOptions::default();
+        let nothing = FieldTable::default();
+        let deliveries = channel
+            .basic_consume(queue.name.into(), "".into(), options, nothing)
+            .await?;
+        all.push((channel, queue, deliveries));
+    }
+    Ok(all)
 }
 
-/// Consumes one queue; `Ok` only because of `stop`.
+/// Works off one queue; `Ok` only because of `stop`.
 async fn consume(
     channel: Channel,
     queue: WorkQueue,
+    mut deliveries: Deliveries,
     worker: Worker,
     in_hand: TaskTracker,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), BoxError> {
-    let mut deliveries = channel
-        .basic_consume(
-            queue.name.into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        )
-        .await?;
     loop {
         let delivery = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,

@@ -416,7 +416,7 @@ async fn being_ready_twice_needs_one_connection() {
 
 /// A way to the broker that counts the connections over it.
 async fn counted(vhost: &Vhost) -> (String, Arc<AtomicUsize>) {
-    let broker = rabbitmq().await.addr();
+    let broker = vhost.addr().to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let here = listener.local_addr().unwrap().to_string();
     let url = vhost.url().replace(&broker, &here);

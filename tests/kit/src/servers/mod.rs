@@ -39,20 +39,19 @@ impl<T: Send + Sync + 'static> Shared<T> {
     }
 
     async fn get(&'static self, start: BoxFuture<'static, Result<T>>) -> &'static T {
-        let init = || async {
-            // Not on the caller's runtime, which ends with the first test.
-            let started = runtime()
-                .spawn(start)
-                .await
-                .context("starting panicked")
-                .flatten();
-            started.map_err(|error| format!("{error:#}"))
-        };
-        match self.0.get_or_init(init).await {
+        match self.0.get_or_init(|| to_share(start)).await {
             Ok(server) => server,
             Err(error) => panic!("{error}"),
         }
     }
+}
+
+/// Starts a server, or says why there is none. Not on the caller's runtime, which ends with the first
+/// test.
+async fn to_share<T: Send + 'static>(start: BoxFuture<'static, Result<T>>) -> Result<T, String> {
+    let started = runtime().spawn(start).await;
+    let started = started.context("starting panicked").flatten();
+    started.map_err(|error| format!("{error:#}"))
 }
 
 /// Tries again and again until `attempt` works, `check_alive` fails or `timeout` is over.

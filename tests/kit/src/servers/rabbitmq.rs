@@ -1,36 +1,73 @@
 //! RabbitMQ for tests, with a virtual host for each.
 
 use super::{
-    Keeper, Shared,
+    Keeper,
     containers::Container,
     rabbitmq_native::NativeRabbitMq,
-    until_ready,
+    to_share, until_ready,
     vhost::{self, Vhost},
 };
 use crate::{Client, env, url::Url};
 use anyhow::{Context, Result, ensure};
 use futures_util::FutureExt;
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::Mutex;
+
+/// Virtual hosts made on one broker before another takes its place. Each brings and takes away some
+/// twenty quorum queues, which are not made for that: a broker can come to a point at which it makes
+/// none any more until it is started again (rabbitmq/rabbitmq-server#4512).
+const VHOSTS: usize = 64;
 
 /// A running RabbitMQ broker with its management plugin.
 #[derive(Debug)]
 pub struct RabbitMq {
     access: Access,
-    _keeper: Keeper,
+    vhosts: AtomicUsize,
+    keeper: Keeper,
 }
 
-/// The broker that all tests of this process share, started by the first that asks.
+/// The broker that the tests of this process share, started by the first that asks, and replaced by a
+/// fresh one after so many virtual hosts; the old one ends with the last of its own.
 ///
 /// It is the one of `SHOPFLOW_TEST_RABBITMQ_URL` and `SHOPFLOW_TEST_RABBITMQ_MANAGEMENT_URL`
 /// (`http://user:password@host:15672`), else a container of the image
 /// `SHOPFLOW_TEST_RABBITMQ_IMAGE` (`rabbitmq:3.13-management`), else one from the installed
 /// package. Panics, saying what to install, if there is none.
-pub async fn rabbitmq() -> &'static RabbitMq {
-    static SHARED: Shared<RabbitMq> = Shared::new();
-    SHARED.get(RabbitMq::find().boxed()).await
+pub async fn rabbitmq() -> Arc<RabbitMq> {
+    // A start that failed is not tried again, so that all tests fail at once.
+    static SHARED: Mutex<Option<Result<Arc<RabbitMq>, String>>> = Mutex::const_new(None);
+    let mut shared = SHARED.lock().await;
+    let used_up = |known: &Result<Arc<RabbitMq>, String>| {
+        known.as_ref().is_ok_and(|broker| broker.is_used_up())
+    };
+    let known = match shared.take().filter(|known| !used_up(known)) {
+        Some(known) => known,
+        None => to_share(RabbitMq::find().boxed()).await.map(Arc::new),
+    };
+    let broker = shared.insert(known).clone();
+    broker.unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl RabbitMq {
+    fn new(access: Access, keeper: Keeper) -> Self {
+        Self {
+            access,
+            vhosts: AtomicUsize::new(0),
+            keeper,
+        }
+    }
+
+    /// Whether it is ours to replace, and has done enough.
+    fn is_used_up(&self) -> bool {
+        self.keeper.is_some() && self.vhosts.load(Ordering::Relaxed) >= VHOSTS
+    }
+
     async fn find() -> Result<Self> {
         if let Some(amqp) = env::variable("SHOPFLOW_TEST_RABBITMQ_URL") {
             let management = env::variable("SHOPFLOW_TEST_RABBITMQ_MANAGEMENT_URL")
@@ -40,10 +77,7 @@ impl RabbitMq {
                 .check()
                 .await
                 .context("SHOPFLOW_TEST_RABBITMQ_URL does not work")?;
-            return Ok(Self {
-                access,
-                _keeper: None,
-            });
+            return Ok(Self::new(access, None));
         }
         let no_container = match Self::in_container().await {
             Ok(broker) => return Ok(broker),
@@ -55,10 +89,7 @@ impl RabbitMq {
                  Docker does not help ({no_container:#}), and neither does this machine"
             )
         })?;
-        Ok(Self {
-            access: native.access(),
-            _keeper: Some(Box::new(native)),
-        })
+        Ok(Self::new(native.access(), Some(Box::new(native))))
     }
 
     async fn in_container() -> Result<Self> {
@@ -77,10 +108,7 @@ impl RabbitMq {
             async || access.check().await,
         )
         .await?;
-        Ok(Self {
-            access,
-            _keeper: Some(Box::new(container)),
-        })
+        Ok(Self::new(access, Some(Box::new(container))))
     }
 
     /// An own broker for a test that has to stop it, always from the installed package; it is
@@ -95,14 +123,9 @@ impl RabbitMq {
     /// Makes a virtual host that no other test uses, in which the broker's user may do everything.
     ///
     /// It goes when its last clone is dropped.
-    pub async fn vhost(&self) -> Vhost {
-        vhost::create(&self.access).await
-    }
-
-    /// `host:port` for AMQP, for a [`Proxy`](crate::Proxy).
-    #[must_use]
-    pub fn addr(&self) -> String {
-        self.access.amqp.host_port.clone()
+    pub async fn vhost(self: Arc<Self>) -> Vhost {
+        self.vhosts.fetch_add(1, Ordering::Relaxed);
+        vhost::create(&self.access.clone(), Some(self)).await
     }
 }
 
@@ -115,7 +138,7 @@ pub struct PrivateRabbitMq {
 impl PrivateRabbitMq {
     /// Makes a virtual host, which is kept over a restart.
     pub async fn vhost(&self) -> Vhost {
-        vhost::create(&self.native.access()).await
+        vhost::create(&self.native.access(), None).await
     }
 
     /// `host:port` for AMQP, which stays the same over a restart.

@@ -2,7 +2,7 @@
 
 use super::{
     message::{Message, to_table},
-    rabbitmq::Access,
+    rabbitmq::{Access, RabbitMq},
     tap::Tap,
 };
 use crate::{Client, process::unique_name, runtime::runtime};
@@ -32,6 +32,9 @@ struct Inner {
     /// For taking the host away, when the test's own runtime may be gone.
     after_all: Client,
     connection: Mutex<Option<Connection>>,
+    addr: String,
+    /// Keeps its broker running, where others are on it as well.
+    _broker: Option<Arc<RabbitMq>>,
 }
 
 impl fmt::Debug for Inner {
@@ -53,7 +56,7 @@ impl Drop for Inner {
     }
 }
 
-pub(super) async fn create(access: &Access) -> Vhost {
+pub(super) async fn create(access: &Access, broker: Option<Arc<RabbitMq>>) -> Vhost {
     let name = unique_name("shopflow_test");
     let mut url = access.amqp.clone();
     url.path = format!("/{name}");
@@ -62,6 +65,8 @@ pub(super) async fn create(access: &Access) -> Vhost {
         management: access.management(),
         after_all: access.management(),
         connection: Mutex::new(None),
+        addr: access.amqp.host_port.clone(),
+        _broker: broker,
         name,
     }));
     vhost
@@ -84,6 +89,12 @@ impl Vhost {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.0.url
+    }
+
+    /// `host:port` for AMQP, for a [`Proxy`](crate::Proxy).
+    #[must_use]
+    pub fn addr(&self) -> &str {
+        &self.0.addr
     }
 
     /// A client of the management API, for what has no method here.

@@ -9,7 +9,7 @@ mod events;
 mod seen;
 mod servers;
 
-use crate::{Client, Process, free_port, wait_until};
+use crate::{Client, Process, free_port, wait::PAUSE, wait_until};
 use behind::Behind;
 use std::{path::PathBuf, time::Duration};
 
@@ -203,16 +203,29 @@ impl Stack {
         }
     }
 
-    /// Waits until a service says that it is ready.
+    /// Waits until a service says that it is ready; panics, showing what it says and its last lines,
+    /// where it does not.
     pub async fn wait_ready(&self, service: Service) {
         let client = self.client(service);
-        let what = format!("{} is ready", service.name());
-        wait_until(&what, READY, || async move {
-            let ready = client
+        let asked = async || {
+            client
                 .request(http::Method::GET, "/health/ready", &[], "")
-                .await;
-            ready.is_ok_and(|answer| answer.status == 200)
-        })
-        .await;
+                .await
+        };
+        let ready = async {
+            while !asked().await.is_ok_and(|answer| answer.status == 200) {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        if tokio::time::timeout(READY, ready).await.is_err() {
+            let says = asked().await.map(|answer| answer.text());
+            let lines = self.process(service).output();
+            let lines: Vec<_> = lines.lines().collect();
+            let last = lines[lines.len().saturating_sub(30)..].join("\n");
+            panic!(
+                "{} is not ready after {READY:?}; it says {says:?}\n{last}",
+                service.name()
+            );
+        }
     }
 }

@@ -107,7 +107,7 @@ async fn servers_are_reached_through_a_proxied_url() {
     PgConnection::connect(&through).await.unwrap();
 
     let vhost = rabbitmq().await.vhost().await;
-    let proxy = Proxy::start(&rabbitmq().await.addr());
+    let proxy = Proxy::start(vhost.addr());
     let through = proxy.proxied_url(vhost.url());
     let properties = lapin::ConnectionProperties::default();
     lapin::Connection::connect(&through, properties)

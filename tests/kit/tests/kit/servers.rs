@@ -141,7 +141,7 @@ async fn a_killed_rabbitmq_keeps_its_messages() {
 #[tokio::test]
 async fn a_vhost_goes_with_its_last_clone() {
     let broker = rabbitmq().await;
-    let (gone, stays) = (broker.vhost().await, broker.vhost().await);
+    let (gone, stays) = (broker.clone().vhost().await, broker.vhost().await);
     let name = gone.name().to_owned();
     let hosts = async || stays.management().get("/api/vhosts").await.text();
     let clone = gone.clone();
@@ -152,6 +152,21 @@ async fn a_vhost_goes_with_its_last_clone() {
         !hosts().await.contains(&name)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_broker_with_many_vhosts_behind_it_is_replaced_and_serves_those_it_has() {
+    let first = rabbitmq().await.vhost().await;
+    let mut other = rabbitmq().await.vhost().await;
+    for _ in 0..100 {
+        other = rabbitmq().await.vhost().await;
+        if other.addr() != first.addr() {
+            break;
+        }
+    }
+    assert_ne!(other.addr(), first.addr());
+    first.declare_queue("q", &[]).await;
+    assert_eq!(first.queue_depth("q").await, Some(0));
 }
 
 #[tokio::test]
