@@ -148,6 +148,15 @@ pub struct UserChange {
     pub audit: Vec<AuditEntry>,
 }
 
+impl UserChange {
+    /// Whether the access tokens issued before it end with it. Only such a change bears the time from
+    /// which they count; an earlier one has an earlier time.
+    #[must_use]
+    pub fn ends_tokens(&self) -> bool {
+        self.user.tokens_from > Some(self.before)
+    }
+}
+
 impl User {
     fn change(&self, at: Timestamp) -> UserChange {
         // Later than the last change even if the clock is not: it tells the two apart.
@@ -190,7 +199,7 @@ impl User {
         }
         if let Some(role) = patch.role.filter(|role| *role != self.role) {
             user.role = role;
-            user.tokens_from = Some(doing.at);
+            user.tokens_from = Some(user.updated_at);
             let word = |role: UserRole| Some(role.role().as_str().to_owned());
             change.audit.push(AuditEntry {
                 from: word(self.role),
@@ -203,7 +212,7 @@ impl User {
             let action = if active { "activated" } else { "deactivated" };
             change.audit.push(doing.entry(self.id, action));
             if !active {
-                user.tokens_from = Some(doing.at);
+                user.tokens_from = Some(user.updated_at);
                 change.ends = Some(Ending {
                     reason: "account deactivated",
                     except: None,
@@ -223,7 +232,7 @@ impl User {
         doing: &Doing<'_>,
     ) -> UserChange {
         let mut change = self.change(doing.at);
-        change.user.tokens_from = Some(doing.at);
+        change.user.tokens_from = Some(change.user.updated_at);
         change.password_hash = Some(hash);
         change.ends = Some(Ending {
             reason: "password changed",

@@ -2,6 +2,7 @@
 //! ships some of what they ordered.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -55,6 +56,19 @@ pub(crate) struct Load {
 #[derive(Clone)]
 struct Person {
     token: String,
+}
+
+/// How long it took until orders were taken again.
+pub(crate) struct Recovery {
+    median: Duration,
+    pub(crate) longest: Duration,
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { median, longest } = self;
+        write!(f, "p50 {median:.1?}, longest {longest:.1?}")
+    }
 }
 
 impl Load {
@@ -144,11 +158,13 @@ impl Load {
     }
 
     /// How long it took until orders were taken again: median and longest.
-    pub(crate) fn recovery(&self) -> String {
+    pub(crate) fn recovery(&self) -> Recovery {
         let mut all = self.shared.recoveries.lock().unwrap().clone();
         all.sort();
-        let median = all[all.len() / 2];
-        format!("p50 {median:.1?}, longest {:.1?}", all[all.len() - 1])
+        Recovery {
+            median: all[all.len() / 2],
+            longest: all[all.len() - 1],
+        }
     }
 
     pub(crate) fn known<T>(&self, read: impl FnOnce(&Known) -> T) -> T {

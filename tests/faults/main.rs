@@ -27,6 +27,9 @@ use rig::Rig;
 /// Faults between two checks; enough for every kind to come up.
 const ROUND: usize = 24;
 
+/// Orders are taken again so soon after a fault is over.
+const RECOVERS: Duration = Duration::from_secs(5);
+
 /// How much is done.
 struct Plan {
     seed: u64,
@@ -78,6 +81,8 @@ async fn random_faults_lose_nothing_and_send_nothing_twice() {
         load.reaches(placed_by_now).await;
         load.pause().await;
         let report = check::everything_is_there(&mut rig, &load, poison).await;
-        println!("round {number}: {report}, recovery {}", load.recovery());
+        let recovery = load.recovery();
+        println!("round {number}: {report}, recovery {recovery}");
+        assert!(recovery.longest <= RECOVERS, "recovery {recovery}");
     }
 }

@@ -368,7 +368,7 @@ impl UserStore for SqliteUserStore {
                 .await
                 .map_err(auth_error)?;
         }
-        if change.user.tokens_from > Some(change.before) {
+        if change.ends_tokens() {
             end_tokens(&mut transaction, change)
                 .await
                 .map_err(auth_error)?;

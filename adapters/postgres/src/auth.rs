@@ -419,9 +419,7 @@ impl UserStore for PgUserStore {
                 .await
                 .map_err(auth_error)?;
         }
-        // A change that ends tokens bears the time from which they count; an earlier one has an
-        // earlier time.
-        if change.ends.is_some() || user.tokens_from > Some(change.before) {
+        if change.ends_tokens() {
             let until = user.updated_at.saturating_add(CHANGE_TAKES);
             sqlx::query(END_TOKENS)
                 .bind(user.id.0)

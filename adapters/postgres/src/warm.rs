@@ -4,7 +4,7 @@
 //! the statement did. A connection whose statement was read to its end needs no test: it is kept here,
 //! for the next statement. Any other one (given up halfway, failed) goes back to the pool and its tests.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -17,9 +17,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::error::is_unavailable;
 use crate::pool::ACQUIRE_TIMEOUT;
 
-/// One of so many connections stays with the pool, for transactions and for work in the background. A
-/// pool of fewer keeps to its own ways, so that nobody in it is left without.
-const SHARE_OF_POOL: u32 = 5;
+/// So many connections stay with the pool, for transactions and for work in the background. A pool of
+/// fewer than twice as many keeps to its own ways, so that nobody in it is left without.
+const SPARE: u32 = 5;
 
 /// A connection that was not used for so long goes back to the pool, which tries it. Short: the server
 /// may have gone meanwhile, and who is lent a dead connection is told 503.
@@ -48,7 +48,7 @@ struct Kept {
 /// A connection on loan. What is not given back goes to the pool, to be tried.
 struct Lent<'a> {
     connection: PoolConnection<Postgres>,
-    of: &'a Inner,
+    of: &'a Arc<Inner>,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -56,9 +56,10 @@ impl WarmPool {
     /// Keeps connections of this pool, which should be kept by nobody else.
     pub(crate) fn new(pool: PgPool) -> Self {
         let all = pool.options().get_max_connections();
-        let most = all - all / SHARE_OF_POOL;
+        let keeps = all >= 2 * SPARE;
+        let most = if keeps { all - SPARE } else { all };
         Self(Arc::new(Inner {
-            keeps: most < all,
+            keeps,
             permits: Semaphore::new(most as usize),
             pool,
             kept: Mutex::default(),
@@ -88,16 +89,34 @@ impl WarmPool {
 }
 
 impl Inner {
-    /// The one used last, if it was just now; older ones go back.
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one used last, if it was just now; those not used for long wait to be given back.
     fn take(&self) -> Option<PoolConnection<Postgres>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        match kept.pop() {
-            Some(last) if last.since.elapsed() < KEPT_FOR => Some(last.connection),
-            Some(_) => {
-                kept.clear();
-                None
-            }
-            None => None,
+        let mut kept = self.kept();
+        kept.last().filter(|last| last.is_fresh())?;
+        kept.pop().map(|last| last.connection)
+    }
+}
+
+impl Kept {
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < KEPT_FOR
+    }
+}
+
+/// Gives back what is not used any more, until nothing is kept.
+async fn give_back(from: Arc<Inner>) {
+    loop {
+        tokio::time::sleep(KEPT_FOR).await;
+        let mut kept = from.kept();
+        // Oldest first: the one used last is lent first.
+        let stale = kept.iter().take_while(|one| !one.is_fresh()).count();
+        kept.drain(..stale);
+        if kept.is_empty() {
+            return;
         }
     }
 }
@@ -106,20 +125,23 @@ impl Lent<'_> {
     /// What one connection has lost, the others have lost too: all go back.
     fn failed(&self, error: &Error) {
         if is_unavailable(error) {
-            let mut kept = self.of.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.clear();
+            self.of.kept().clear();
         }
     }
 
     /// Keeps the connection: its statement was read to its end.
     fn keep(self) {
-        if self.of.keeps {
-            let kept = Kept {
-                connection: self.connection,
-                since: Instant::now(),
-            };
-            let mut all = self.of.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(kept);
+        if !self.of.keeps {
+            return;
+        }
+        let mut kept = self.of.kept();
+        kept.push(Kept {
+            connection: self.connection,
+            since: Instant::now(),
+        });
+        // Whoever keeps the first sees to it that all are given back.
+        if kept.len() == 1 {
+            tokio::spawn(give_back(self.of.clone()));
         }
     }
 }
@@ -181,5 +203,54 @@ impl<'p> Executor<'p> for &'p WarmPool {
         'p: 'e,
     {
         self.pool().describe(sql)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shopflow_testkit::{postgres, wait_until};
+
+    use super::*;
+
+    /// A pool of so many connections, with none in it yet.
+    async fn pool(connections: u32) -> WarmPool {
+        let url = postgres().await.database().await;
+        WarmPool::new(crate::pool(&url, connections, "test").unwrap())
+    }
+
+    async fn one(pool: &WarmPool) -> i32 {
+        sqlx::query_scalar("SELECT 1")
+            .fetch_one(pool)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_for_the_next_statement_and_then_given_back() {
+        let warm = pool(10).await;
+        assert_eq!(one(&warm).await, 1);
+        assert_eq!(warm.0.kept().len(), 1);
+        assert_eq!(warm.pool().num_idle(), 0);
+        let back = async || warm.0.kept().is_empty() && warm.pool().num_idle() == 1;
+        wait_until("it is given back", Duration::from_secs(10), back).await;
+    }
+
+    #[tokio::test]
+    async fn a_small_pool_keeps_none() {
+        let warm = pool(9).await;
+        assert_eq!(one(&warm).await, 1);
+        assert_eq!(warm.0.kept().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn some_connections_are_never_lent_for_single_statements() {
+        let warm = pool(10).await;
+        let (mut lent, mut spare) = (Vec::new(), Vec::new());
+        while warm.0.permits.available_permits() > 0 {
+            lent.push(warm.lend().await.unwrap());
+        }
+        for _ in 0..SPARE {
+            spare.push(warm.pool().acquire().await.unwrap());
+        }
     }
 }

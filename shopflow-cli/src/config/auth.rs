@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::args::{AuthArgs, KeyArgs, PolicyArgs, ScryptArgs};
 use super::limits::{RedisConfig, per_minute};
 use super::problems::Problems;
-use super::read::{Secret, check, or_default, required_secret, secret};
+use super::read::{Secret, any_given, check, or_default, required_secret, secret};
 use super::services::HttpConfig;
 
 /// The auth service.
@@ -47,7 +47,7 @@ pub(crate) struct PolicyConfig {
 impl KeyArgs {
     /// Whether there is a secret at all, good or not.
     pub(crate) fn is_given(&self) -> bool {
-        self.jwt_secret.is_some() || self.jwt_secret_file.is_some()
+        any_given([&self.jwt_secret, &self.jwt_secret_file])
     }
 
     /// The secrets that sign and verify.

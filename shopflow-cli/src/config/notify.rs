@@ -7,7 +7,7 @@ use shopflow_twilio::Account;
 
 use super::args::{LinkArgs, NotifyArgs};
 use super::problems::Problems;
-use super::read::{Secret, check, required, required_secret};
+use super::read::{Secret, check, given, required, required_secret};
 use super::services::{HttpConfig, PeerConfig, base_url};
 
 /// The notification service.
@@ -47,8 +47,8 @@ impl LinkArgs {
 
 /// A page of the shop, if there is one.
 fn page_url(problems: &mut Problems, name: &'static str, value: Option<&String>) -> Option<String> {
-    let url = value.filter(|url| !url.trim().is_empty())?;
-    base_url(problems, name, Some(url))
+    given(value)?;
+    base_url(problems, name, value)
 }
 
 fn ambiguous(problems: &mut Problems, name: &'static str, value: Option<&str>) -> Ambiguous {
@@ -126,11 +126,9 @@ impl NotifyArgs {
 
     pub(super) fn twilio_url(&self, problems: &mut Problems) -> Option<String> {
         let own = shopflow_twilio::DEFAULT_BASE_URL.to_owned();
-        let url = self
-            .twilio_api_base_url
-            .clone()
-            .filter(|url| !url.trim().is_empty());
-        base_url(problems, "TWILIO_API_BASE_URL", url.or(Some(own)).as_ref())
+        let url = self.twilio_api_base_url.as_ref();
+        let url = url.filter(|url| given(Some(url)).is_some());
+        base_url(problems, "TWILIO_API_BASE_URL", Some(url.unwrap_or(&own)))
     }
 
     pub(super) fn twilio(&self, problems: &mut Problems) -> Option<Account> {

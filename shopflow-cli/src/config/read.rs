@@ -28,6 +28,11 @@ pub(super) fn given(value: Option<&String>) -> Option<&str> {
         .filter(|text| !text.is_empty())
 }
 
+/// Whether one of these variables has a value.
+pub(super) fn any_given(values: [&Option<String>; 2]) -> bool {
+    values.iter().any(|value| given(value.as_ref()).is_some())
+}
+
 fn flag(name: &str) -> String {
     format!("--{}", name.to_lowercase().replace('_', "-"))
 }

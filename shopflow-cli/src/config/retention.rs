@@ -5,7 +5,7 @@ use shopflow_archive::ArchiveUrl;
 
 use super::args::{ArchiveArgs, HttpArgs, RetentionArgs};
 use super::problems::Problems;
-use super::read::{Secret, or_default, secret};
+use super::read::{Secret, given, or_default, secret};
 use super::services::base_url;
 
 /// A year; who wants it more rarely runs it by hand.
@@ -29,9 +29,8 @@ pub(crate) struct AuthPeer {
 
 impl ArchiveArgs {
     pub(super) fn check(&self, problems: &mut Problems) -> Option<ArchiveUrl> {
-        let given = self.retention_archive_url.as_deref().map(str::trim);
-        let given = given.filter(|text| !text.is_empty())?;
-        problems.take("RETENTION_ARCHIVE_URL", given.parse())
+        let url = given(self.retention_archive_url.as_ref())?;
+        problems.take("RETENTION_ARCHIVE_URL", url.parse())
     }
 }
 
@@ -61,9 +60,9 @@ impl RetentionArgs {
     /// The auth service, if it is named at all.
     fn peer(&self, problems: &mut Problems) -> Option<AuthPeer> {
         const TOKEN: &str = "AUTH_SERVICE_TOKEN";
-        let given = self.auth_service_url.as_ref();
-        given.filter(|text| !text.trim().is_empty())?;
-        let url = base_url(problems, "AUTH_SERVICE_URL", given);
+        let url = self.auth_service_url.as_ref();
+        given(url)?;
+        let url = base_url(problems, "AUTH_SERVICE_URL", url);
         let token = secret(
             problems,
             TOKEN,

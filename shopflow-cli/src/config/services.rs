@@ -14,7 +14,7 @@ use super::args::{
 use super::limits::RedisConfig;
 use super::problems::Problems;
 use super::read::{
-    ReadSecret, Secret, check, given, or_default, required, required_secret, secret,
+    ReadSecret, Secret, any_given, check, given, or_default, required, required_secret, secret,
 };
 use super::telemetry::{DatabaseSystem, TraceConfig};
 use crate::telemetry;
@@ -83,10 +83,7 @@ pub(crate) struct OrdersConfig {
 impl DatabaseArgs {
     /// For who can do without it.
     pub(crate) fn optional(&self, problems: &mut Problems) -> Option<DatabaseConfig> {
-        let named = [&self.database_url, &self.database_url_file];
-        let is_given =
-            |text: &&Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
-        named.iter().any(is_given).then(|| self.check(problems))?
+        any_given([&self.database_url, &self.database_url_file]).then(|| self.check(problems))?
     }
 
     pub(crate) fn check(&self, problems: &mut Problems) -> Option<DatabaseConfig> {

@@ -80,21 +80,26 @@ impl Relay {
         }
     }
 
-    /// Publishes all that waits, also what was put off, and tells how many that were. What is
-    /// refused once more stays.
+    /// Publishes all that waits now, also what was put off, and tells how many that were. What is
+    /// refused once more stays, and so does what another relay has in hand.
     ///
     /// # Errors
     /// When the broker or the store is away.
     pub(crate) async fn flush(&self) -> Result<u64, RelayError> {
         self.outbox.hurry().await?;
-        let mut published = 0;
-        loop {
+        let waiting = self.outbox.backlog().await?.waiting;
+        let (mut published, mut tried) = (0, 0);
+        // No longer than that: where orders go on coming in, there is always one more.
+        while tried < waiting {
             let pass = self.pass().await?;
-            published += pass.published as u64;
-            if pass.published == 0 {
-                return Ok(published);
+            let refused = pass.refused.len() as u64;
+            if pass.published == 0 && refused == 0 {
+                break;
             }
+            published += pass.published as u64;
+            tried += pass.published as u64 + refused;
         }
+        Ok(published)
     }
 
     /// Nothing is claimed before the broker is there to take it.

@@ -78,11 +78,27 @@ fn is_order(span: &Span) -> bool {
 
 /// Waits until the order's messages were sent and all of their spans have come.
 async fn order_trace(world: &World, collector: &Collector) -> Trace {
+    // Three processes send their spans when each sees fit.
+    const WHOLE: [(&str, &str); 10] = [
+        ("server", "POST /orders"),
+        ("client", "POST /auth/validate"),
+        ("server", "POST /auth/validate"),
+        ("producer", "publish order.events:order.created"),
+        ("internal", "wait notifications.order.created"),
+        ("consumer", "process notifications.order.created"),
+        ("client", "GET /orders/{id}"),
+        ("server", "GET /orders/{id}"),
+        ("client", "GET /auth/users/{id}"),
+        ("server", "GET /auth/users/{id}"),
+    ];
     let what = "the spans of an order and its messages";
-    let processed = "process notifications.order.created";
     let spans = collector
         .wait_for(what, SOON, |spans| {
-            spans.iter().any(is_order) && spans.iter().any(|span| span.name == processed)
+            let is_there = |(kind, name): &(&str, &str)| {
+                let mut all = spans.iter();
+                all.any(|span| (span.kind, span.name.as_str()) == (*kind, *name))
+            };
+            WHOLE.iter().all(is_there)
         })
         .await;
     let root = spans.iter().find(|span| is_order(span)).unwrap();
