@@ -283,7 +283,7 @@ impl From<&Summary> for NotificationPosition {
 #[cfg_attr(feature = "testing", mockall::automock)]
 #[async_trait]
 pub trait NotificationStore: Send + Sync {
-    /// Writes the drafts down as `queued` and claims them. Where the event has a notification on
+    /// Writes the drafts of one event, at most one a channel, down as `queued` and claims them. Where the event has a notification on
     /// the draft's channel already, that one is claimed instead, with its own words, if it is not
     /// sent; one that had failed is `queued` again. One claim a draft comes back.
     ///

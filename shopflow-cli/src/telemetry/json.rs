@@ -1,97 +1,152 @@
 //! One JSON object a line and event: its own fields, and those of the spans around it, side by side.
 
-use std::fmt::{Debug, Write as _};
+use std::fmt::Debug;
 use std::io::Write as _;
+use std::ops::Range;
 
 use core_kernel::{Clock, SystemClock};
-use serde_json::Value;
+use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::logs::LogTo;
 use super::work::DatabaseWork;
 
 /// Writes the lines.
-pub(super) struct JsonLog(LogTo);
+pub(super) struct JsonLog<W>(W);
 
-impl JsonLog {
-    pub(super) fn new(to: LogTo) -> Self {
+impl<W> JsonLog<W> {
+    pub(super) fn new(to: W) -> Self {
         Self(to)
     }
 }
 
-/// The fields of a span or an event, without those that are for traces.
-#[derive(Default)]
-struct Fields(Vec<(&'static str, Value)>);
-
 /// Whose words those are that come by the `log` crate.
 const LOG_TARGET: &str = "log.target";
 
-impl Fields {
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        let name = match field.name() {
-            LOG_TARGET => "target",
-            name if name.contains('.') => return,
-            name => name,
-        };
-        let value = value.into();
-        match self.0.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name, value)),
-        }
+/// The name of a field in the log; none if it is for traces alone.
+fn name(field: &Field) -> Option<&'static str> {
+    match field.name() {
+        LOG_TARGET => Some("target"),
+        name if name.contains('.') => None,
+        name => Some(name),
     }
 }
 
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if !field.name().contains('.') {
-            self.put(field, format!("{value:?}"));
+/// Appends a value as JSON; one that is none, such as infinity, becomes null.
+fn append<T: Serialize + ?Sized>(text: &mut Vec<u8>, value: &T) {
+    let begin = text.len();
+    if serde_json::to_writer(&mut *text, value).is_err() {
+        text.truncate(begin);
+        text.extend_from_slice(b"null");
+    }
+}
+
+/// The fields of a span, as JSON already, since many lines repeat them. What is recorded again counts
+/// as it was last.
+#[derive(Default)]
+struct Fields {
+    text: Vec<u8>,
+    known: Vec<(&'static str, Range<usize>)>,
+}
+
+impl Fields {
+    fn put<T: Serialize + ?Sized>(&mut self, field: &Field, value: &T) {
+        let Some(name) = name(field) else {
+            return;
+        };
+        let begin = self.text.len();
+        append(&mut self.text, value);
+        let range = begin..self.text.len();
+        match self.known.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = range,
+            None => self.known.push((name, range)),
         }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
     }
 }
 
 /// A line while it is written. What is said twice is said as it was first.
 struct Line {
-    text: String,
+    text: Vec<u8>,
     said: Vec<&'static str>,
 }
 
 impl Line {
-    fn put(&mut self, name: &'static str, value: &Value) {
-        if self.said.contains(&name) {
-            return;
+    fn begin() -> Self {
+        Self {
+            text: Vec::with_capacity(512),
+            said: Vec::with_capacity(16),
         }
+    }
+
+    /// Begins a field, unless it was said already.
+    fn key(&mut self, name: &'static str) -> Option<&mut Vec<u8>> {
+        if self.said.contains(&name) {
+            return None;
+        }
+        let before: &[u8] = if self.said.is_empty() { b"{\"" } else { b",\"" };
         self.said.push(name);
-        let comma = if self.text.len() > 1 { "," } else { "" };
-        // Writing to a String cannot fail.
-        let _ = write!(self.text, "{comma}\"{name}\":{value}");
+        for part in [before, name.as_bytes(), b"\":"] {
+            self.text.extend_from_slice(part);
+        }
+        Some(&mut self.text)
+    }
+
+    fn put<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
+        if let Some(text) = self.key(name) {
+            append(text, value);
+        }
+    }
+
+    fn put_field<T: Serialize + ?Sized>(&mut self, field: &Field, value: &T) {
+        if let Some(name) = name(field) {
+            self.put(name, value);
+        }
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLog {
+/// Both take what is recorded the same way.
+macro_rules! visit {
+    ($type:ty, $put:ident) => {
+        impl Visit for $type {
+            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+                self.$put(field, &format_args!("{value:?}"));
+            }
+
+            fn record_str(&mut self, field: &Field, value: &str) {
+                self.$put(field, value);
+            }
+
+            fn record_f64(&mut self, field: &Field, value: f64) {
+                self.$put(field, &value);
+            }
+
+            fn record_i64(&mut self, field: &Field, value: i64) {
+                self.$put(field, &value);
+            }
+
+            fn record_u64(&mut self, field: &Field, value: u64) {
+                self.$put(field, &value);
+            }
+
+            fn record_bool(&mut self, field: &Field, value: bool) {
+                self.$put(field, &value);
+            }
+        }
+    };
+}
+
+visit!(Fields, put);
+visit!(Line, put_field);
+
+impl<S, W> Layer<S> for JsonLog<W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + 'static,
+{
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let mut fields = Fields::default();
         attributes.record(&mut fields);
@@ -109,37 +164,29 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLog {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut own = Fields::default();
-        event.record(&mut own);
-        let mut line = Line {
-            text: String::with_capacity(512),
-            said: Vec::with_capacity(16),
-        };
-        line.text.push('{');
-        let now = format!("{:.6}", SystemClock.now());
-        line.put("timestamp", &now.into());
-        line.put("level", &event.metadata().level().as_str().into());
-        if let Some((name, message)) = own.0.iter().find(|(name, _)| *name == "message") {
-            line.put(name, message);
-        }
-        for (name, value) in &own.0 {
-            line.put(name, value);
-        }
+        let mut line = Line::begin();
+        line.put("timestamp", &format_args!("{:.6}", SystemClock.now()));
+        line.put("level", event.metadata().level().as_str());
+        // The message comes first among the fields.
+        event.record(&mut line);
         let wants_work = event.metadata().fields().field("queries").is_some();
         for span in context.event_scope(event).into_iter().flatten() {
             let extensions = span.extensions();
             if wants_work && let Some(work) = extensions.get::<DatabaseWork>() {
-                line.put("db_ms", &work.milliseconds().into());
-                line.put("queries", &work.queries().into());
+                line.put("db_ms", &work.milliseconds());
+                line.put("queries", &work.queries());
             }
-            for (name, value) in extensions.get::<Fields>().into_iter().flat_map(|f| &f.0) {
-                line.put(name, value);
+            if let Some(Fields { text, known }) = extensions.get::<Fields>() {
+                for (name, range) in known {
+                    if let Some(line) = line.key(name) {
+                        line.extend_from_slice(&text[range.clone()]);
+                    }
+                }
             }
         }
-        line.put("target", &event.metadata().target().into());
-        line.text.push_str("}\n");
+        line.put("target", event.metadata().target());
+        line.text.extend_from_slice(b"}\n");
         // A log that cannot be written cannot tell so.
-        let mut to = self.0;
-        let _ = to.write_all(line.text.as_bytes());
+        let _ = self.0.make_writer().write_all(&line.text);
     }
 }

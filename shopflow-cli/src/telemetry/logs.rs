@@ -1,10 +1,12 @@
 //! Logs: which lines, in which form, and where to.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::fmt::format::FormatFields;
@@ -49,27 +51,25 @@ pub(crate) enum LogTo {
     Stderr,
 }
 
-impl Write for LogTo {
-    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Stdout => io::stdout().write(lines),
-            Self::Stderr => io::stderr().write(lines),
-        }
-    }
+/// Lines that may wait to be written; who has more to say waits too, so that none is lost.
+const WAITING: usize = 4096;
 
-    /// At once, so that lines of two threads are not mixed.
-    fn write_all(&mut self, lines: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Stdout => io::stdout().write_all(lines),
-            Self::Stderr => io::stderr().write_all(lines),
-        }
-    }
+/// Many short lines are one write.
+const AT_ONCE: usize = 64 * 1024;
 
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Stdout => io::stdout().flush(),
-            Self::Stderr => io::stderr().flush(),
-        }
+impl LogTo {
+    /// A thread of its own writes, whatever has come until then at once; dropping the guard waits for
+    /// the last line.
+    fn writer(self) -> (NonBlocking, WorkerGuard) {
+        let to: Box<dyn Write + Send> = match self {
+            Self::Stdout => Box::new(io::stdout()),
+            Self::Stderr => Box::new(io::stderr()),
+        };
+        NonBlockingBuilder::default()
+            .lossy(false)
+            .buffered_lines_limit(WAITING)
+            .thread_name("log")
+            .finish(BufWriter::with_capacity(AT_ONCE, to))
     }
 }
 
@@ -84,18 +84,20 @@ pub(super) fn layer(
 ) -> (impl Layer<Registry> + Send + Sync, LogControl) {
     // Checked when the configuration was.
     let (filter, handle) = reload::Layer::new(filter(&config.level));
+    let (to, guard) = to.writer();
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
         LogFormat::Json => Box::new(JsonLog::new(to)),
         LogFormat::Text => {
             let text = tracing_subscriber::fmt::layer()
                 .fmt_fields(people())
-                .with_writer(move || to);
+                .with_writer(to);
             Box::new(text)
         }
     };
     let control = LogControl {
         handle,
         file: config.level_file.clone(),
+        _guard: Arc::new(guard),
     };
     (lines.with_filter(filter), control)
 }
@@ -114,6 +116,8 @@ fn people() -> impl for<'writer> FormatFields<'writer> + Send + Sync {
 pub(crate) struct LogControl {
     handle: reload::Handle<EnvFilter, Registry>,
     file: Option<PathBuf>,
+    /// Writes what is left when the last of these is gone.
+    _guard: Arc<WorkerGuard>,
 }
 
 impl LogControl {
