@@ -30,7 +30,7 @@ use shopflow_testkit::{Backend, Client, Service, Stack, wait_until};
 use sqlx::{Connection, PgConnection};
 
 use floor::Floor;
-use table::Table;
+use table::{Scale, Table};
 
 /// Orders at a fixed rate, and with each order one list and one token validation.
 #[derive(Debug, Parser)]
@@ -67,6 +67,7 @@ struct Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     Table(Table),
+    Scale(Scale),
     /// A floor server, which the table starts by itself
     #[command(hide = true)]
     Floor(Floor),
@@ -88,6 +89,7 @@ async fn main() {
     let options = Options::parse();
     match &options.command {
         Some(Command::Table(table)) => return table::report(table, &options.program).await,
+        Some(Command::Scale(scale)) => return table::scale(scale, &options.program).await,
         Some(Command::Floor(floor)) => return floor::serve(floor).await,
         None => {}
     }

@@ -5,6 +5,7 @@ mod cases;
 mod figure;
 mod flow;
 mod rig;
+mod scale;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::{process, storm};
 use cases::Case;
 use figure::{Figure, Goal};
 use rig::Rig;
+pub(crate) use scale::{Scale, report as scale};
 
 /// Orders a minute at which mails are timed.
 const RATE: u32 = 500;

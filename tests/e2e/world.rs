@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use core_kernel::{EventId, EventPublisher, OutboxMessage};
 use serde_json::{Value, json};
-use shopflow_testkit::{Client, Process, Response, Service, Setup, Stack, free_port, wait_until};
+use shopflow_testkit::{Process, Response, Service, Setup, Stack, wait_until};
 
 pub(crate) use shopflow_testkit::Service::{Auth as AUTH, Notify as NOTIFY, Orders as ORDERS};
 pub(crate) use shopflow_testkit::{Backend, JWT_SECRET};
@@ -60,22 +60,6 @@ impl World {
     /// A world in which nothing runs yet.
     pub(crate) async fn prepare(on: Backend, change: impl FnOnce(&mut Setup)) -> Self {
         Self(Stack::prepare(on, shopflow(), change).await)
-    }
-
-    /// A second instance of a service on the same servers, ready.
-    pub(crate) async fn second(&self, service: Service) -> (Process, Client) {
-        let port = free_port();
-        let mut env = self.environment(service);
-        env.retain(|(name, _)| *name != "PORT");
-        env.push(("PORT", port.to_string()));
-        let process = Process::start(shopflow(), ["serve", service.name()], env);
-        let client = Client::new(format!("http://127.0.0.1:{port}"));
-        wait_until("the second instance is ready", SOON, async || {
-            let ready = client.request(http::Method::GET, "/health/ready", &[], "");
-            ready.await.is_ok_and(|ready| ready.status == 200)
-        })
-        .await;
-        (process, client)
     }
 
     /// A customer with a phone, logged in.

@@ -2,7 +2,6 @@
 //! ships some of what they ordered.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -56,19 +55,6 @@ pub(crate) struct Load {
 #[derive(Clone)]
 struct Person {
     token: String,
-}
-
-/// How long it took until orders were taken again.
-pub(crate) struct Recovery {
-    median: Duration,
-    pub(crate) longest: Duration,
-}
-
-impl fmt::Display for Recovery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { median, longest } = self;
-        write!(f, "p50 {median:.1?}, longest {longest:.1?}")
-    }
 }
 
 impl Load {
@@ -142,7 +128,7 @@ impl Load {
     }
 
     /// Waits until orders are taken again after a fault, and remembers how long that took.
-    pub(crate) async fn flows_again(&self, begun: u64, at_most: Duration) {
+    pub(crate) async fn flows_again(&self, begun: u64, at_most: Duration) -> Duration {
         let healed = Instant::now();
         let now = self.answered().max(begun);
         wait_until("orders flow again", at_most, || async {
@@ -150,21 +136,17 @@ impl Load {
             self.answered() > now
         })
         .await;
-        self.shared
-            .recoveries
-            .lock()
-            .unwrap()
-            .push(healed.elapsed());
+        let took = healed.elapsed();
+        self.shared.recoveries.lock().unwrap().push(took);
+        took
     }
 
     /// How long it took until orders were taken again: median and longest.
-    pub(crate) fn recovery(&self) -> Recovery {
+    pub(crate) fn recovery(&self) -> String {
         let mut all = self.shared.recoveries.lock().unwrap().clone();
         all.sort();
-        Recovery {
-            median: all[all.len() / 2],
-            longest: all[all.len() - 1],
-        }
+        let median = all[all.len() / 2];
+        format!("p50 {median:.1?}, longest {:.1?}", all[all.len() - 1])
     }
 
     pub(crate) fn known<T>(&self, read: impl FnOnce(&Known) -> T) -> T {

@@ -75,14 +75,13 @@ async fn random_faults_lose_nothing_and_send_nothing_twice() {
             println!("{number}: {fault:?}");
             poison += rig.strike(&fault, &mut rng, &mut round).await;
             let wait = Duration::from_secs(60);
-            load.flows_again(begun, wait).await;
+            let took = load.flows_again(begun, wait).await;
+            assert!(took <= RECOVERS, "{took:.1?} after {fault:?}");
         }
         let placed_by_now = plan.orders * (number + 1) / plan.rounds;
         load.reaches(placed_by_now).await;
         load.pause().await;
         let report = check::everything_is_there(&mut rig, &load, poison).await;
-        let recovery = load.recovery();
-        println!("round {number}: {report}, recovery {recovery}");
-        assert!(recovery.longest <= RECOVERS, "recovery {recovery}");
+        println!("round {number}: {report}, recovery {}", load.recovery());
     }
 }

@@ -126,11 +126,11 @@ impl Case {
 }
 
 /// What a closed load showed.
-struct Throughput {
+pub(crate) struct Throughput {
     /// Requests a second.
-    rate: f64,
+    pub(crate) rate: f64,
     /// Microseconds of the server's processor time a request.
-    cpu: f64,
+    pub(crate) cpu: f64,
     /// Statements a request.
     statements: f64,
 }
@@ -199,7 +199,8 @@ fn latencies(name: &str, high: &Histogram<u64>, low: &Histogram<u64>) -> Vec<Fig
     goals.into_iter().map(figure).collect()
 }
 
-async fn closed(
+/// So many connections for so long, after a second of warming up.
+pub(crate) async fn closed(
     rig: &mut Rig,
     target: &Target,
     connections: usize,

@@ -11,7 +11,7 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 use shopflow_testkit::{Service, Stack, wait_until};
 
 use super::figure::{Figure, Goal};
-use super::rig::{ORDER, Rig};
+use super::rig::{ORDER, PATIENCE, Rig};
 use crate::http::request;
 use crate::load::{Closed, Target};
 use crate::process;
@@ -19,26 +19,15 @@ use crate::process;
 /// Orders of the backlog.
 const BACKLOG: usize = 10_000;
 
-/// Longer than any backlog here takes.
-const PATIENCE: Duration = Duration::from_secs(300);
-
 /// Orders that wait for notify, then all it does with them; mails and texts counted at the stand-ins.
 pub(crate) async fn drain(rig: &mut Rig) -> Vec<Figure> {
-    rig.stack.kill(Service::Notify).await;
-    let before = sent(&rig.stack);
-    place(rig, BACKLOG).await;
-    rig.published().await;
     let others = [Service::Auth, Service::Orders].map(|service| rig.pid(service));
+    let before = backlog(rig).await;
     let used = others.map(process::cpu);
-    let begun = Instant::now();
-    rig.stack.launch(Service::Notify);
-    rig.stack.wait_ready(Service::Notify).await;
-    all_sent(&rig.stack, before + BACKLOG).await;
-    let took = begun.elapsed();
+    let rate = drained_from(rig, before, 1).await;
     let notify = process::cpu(rig.pid(Service::Notify));
     let [auth, orders] = [0, 1].map(|of| process::cpu(others[of]).saturating_sub(used[of]));
     let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / BACKLOG as f64;
-    let rate = BACKLOG as f64 / took.as_secs_f64();
     let name = format!("drain of {BACKLOG} orders, a mail and a text each");
     vec![
         Figure::new(name, rate, "orders/s").wanted(Goal::AtLeast(1200.0)),
@@ -46,6 +35,33 @@ pub(crate) async fn drain(rig: &mut Rig) -> Vec<Figure> {
         Figure::new("drain, processor of orders", each(orders), "us/order"),
         Figure::new("drain, processor of auth", each(auth), "us/order"),
     ]
+}
+
+/// Orders a second that so many instances of notify drain from a backlog.
+pub(crate) async fn drained(rig: &mut Rig, instances: usize) -> f64 {
+    let before = backlog(rig).await;
+    drained_from(rig, before, instances).await
+}
+
+/// Orders that wait for notify, which does not run; how much was sent before them.
+async fn backlog(rig: &mut Rig) -> usize {
+    rig.stack.kill(Service::Notify).await;
+    let before = sent(&rig.stack);
+    place(rig, BACKLOG).await;
+    rig.published().await;
+    before
+}
+
+async fn drained_from(rig: &mut Rig, before: usize, instances: usize) -> f64 {
+    let begun = Instant::now();
+    rig.stack.launch(Service::Notify);
+    rig.stack.wait_ready(Service::Notify).await;
+    let mut more = Vec::new();
+    for _ in 1..instances {
+        more.push(rig.second(Service::Notify).await);
+    }
+    all_sent(&rig.stack, before + BACKLOG).await;
+    BACKLOG as f64 / begun.elapsed().as_secs_f64()
 }
 
 /// Orders as fast as they can be placed, to the last mail.
@@ -139,6 +155,11 @@ pub(crate) async fn cold_starts(rig: &mut Rig) -> Vec<Figure> {
             let begun = Instant::now();
             rig.stack.launch(service);
             while health.once().is_err() {
+                assert!(
+                    begun.elapsed() < PATIENCE,
+                    "{} does not start",
+                    service.name()
+                );
                 std::thread::sleep(Duration::from_micros(200));
             }
             took.push(begun.elapsed());

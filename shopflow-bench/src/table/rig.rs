@@ -1,7 +1,7 @@
 //! What is measured: the whole stack on durable servers, with accounts and orders in it.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use shopflow_testkit::{Backend, Postgres, PrivatePostgres, Process, Service, Stack, free_port};
@@ -11,18 +11,37 @@ use uuid::Uuid;
 /// Of the customer whose list is read.
 const LISTED: i32 = 200;
 
+/// Longer than any backlog here takes.
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
+
 const PASSWORD: &str = "S3cur3P@ssw0rd!";
 
 /// An order as customers place it, and as it is stored: the service computes subtotals by itself.
 pub(crate) const ORDER: &str = r#"{"items":[{"product_id":"f47ac10b-58cc-4372-a567-0e02b2c3d479","product_name":"Wireless Headphones","quantity":2,"unit_price":49.99,"subtotal":99.98},{"product_id":"6ba7b810-9dad-11d1-80b4-00c04fd430c8","product_name":"USB-C Cable","quantity":1,"unit_price":12.99,"subtotal":12.99}],"shipping_address":{"street":"742 Evergreen Terrace","city":"Springfield","state":"IL","zip_code":"62704","country":"US"}}"#;
 
+macro_rules! orders {
+    () => {
+        "INSERT INTO orders (id, user_id, items, shipping_address, total_amount, created_at, updated_at)
+         SELECT gen_random_uuid(), $1, $2::text::jsonb -> 'items',
+                $2::text::jsonb -> 'shipping_address', 112.97, now() - n * interval '1 second',
+                now() - n * interval '1 second'
+         FROM generate_series(1, $3) AS n"
+    };
+}
+
 /// Orders without their history: one customer's, spread over so many seconds.
-const SEED: &str = "
-    INSERT INTO orders (id, user_id, items, shipping_address, total_amount, created_at, updated_at)
-    SELECT gen_random_uuid(), $1, $2::text::jsonb -> 'items', $2::text::jsonb -> 'shipping_address',
-           112.97, now() - n * interval '1 second', now() - n * interval '1 second'
-    FROM generate_series(1, $3) AS n
-    RETURNING id";
+const FILL: &str = orders!();
+
+/// The same, telling which.
+const SEED: &str = concat!(orders!(), " RETURNING id");
+
+/// Accounts beside those that log in.
+const ACCOUNTS: &str = "
+    INSERT INTO users (id, email, password_hash, first_name, last_name, role, created_at, updated_at)
+    SELECT md5('user' || n)::uuid, 'user' || n || '@example.com', '-', 'Jane', 'Doe', 'customer',
+           now() - n * interval '1 minute', now() - n * interval '1 minute'
+    FROM generate_series(1, $1) AS n
+    ON CONFLICT DO NOTHING";
 
 /// A user and what shows it.
 pub(crate) struct Account {
@@ -75,11 +94,7 @@ impl Rig {
             .fetch_all(&mut self.database)
             .await
             .expect("orders can be made");
-        // The planner is to know what there is, and nothing is to be tidied up while we measure.
-        for tidy in ["VACUUM ANALYZE orders", "CHECKPOINT"] {
-            let tidied = sqlx::query(tidy).execute(&mut self.database).await;
-            tidied.expect("the database can be tidied");
-        }
+        self.tidy(&["VACUUM ANALYZE orders", "CHECKPOINT"]).await;
         ids
     }
 
@@ -88,6 +103,45 @@ impl Rig {
         let ids = sqlx::query_scalar("SELECT id FROM orders WHERE user_id = $1 LIMIT $2");
         let ids = ids.bind(user).bind(LISTED).fetch_all(&mut self.database);
         ids.await.expect("orders can be read")
+    }
+
+    /// Has the customer so many orders at least, and as many other accounts.
+    pub(crate) async fn grow(&mut self, to: i32) {
+        let (user, have) = (
+            self.customer.id,
+            "SELECT count(*) FROM orders WHERE user_id = $1",
+        );
+        let have: i64 = sqlx::query_scalar(have)
+            .bind(user)
+            .fetch_one(&mut self.database)
+            .await
+            .expect("orders can be counted");
+        let missing = to - i32::try_from(have).unwrap_or(to);
+        let made = sqlx::query(FILL).bind(user).bind(ORDER).bind(missing);
+        let made = made.execute(&mut self.database).await;
+        made.expect("orders can be made");
+        let accounts = sqlx::query(ACCOUNTS).bind(to).execute(&mut self.database);
+        accounts.await.expect("accounts can be made");
+        self.tidy(&[
+            "VACUUM ANALYZE orders",
+            "VACUUM ANALYZE users",
+            "CHECKPOINT",
+        ])
+        .await;
+    }
+
+    /// The planner is to know what there is, and nothing is to be tidied up while we measure.
+    async fn tidy(&mut self, statements: &[&'static str]) {
+        for statement in statements {
+            let tidied = sqlx::query(*statement).execute(&mut self.database).await;
+            tidied.expect("the database can be tidied");
+        }
+    }
+
+    /// Another instance of a service, and its port.
+    pub(crate) async fn second(&self, service: Service) -> (Process, u16) {
+        let port = free_port();
+        (self.stack.second_at(service, port).await.0, port)
     }
 
     /// How many statements the database has run.
@@ -100,7 +154,9 @@ impl Rig {
     /// Waits until every event has gone to the broker.
     pub(crate) async fn published(&mut self) {
         let waiting = "SELECT count(*) FROM order_outbox WHERE published_at IS NULL";
+        let begun = Instant::now();
         loop {
+            assert!(begun.elapsed() < PATIENCE, "events wait in the outbox");
             let count = sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut self.database);
             if count.await.expect("the outbox can be read") == 0 {
                 return;

@@ -161,6 +161,26 @@ impl Stack {
         }
     }
 
+    /// Another instance of a service on servers, ready, beside the one that runs.
+    pub async fn second(&self, service: Service) -> (Process, Client) {
+        self.second_at(service, free_port()).await
+    }
+
+    /// The same, on a port of the caller's choice.
+    pub async fn second_at(&self, service: Service, port: u16) -> (Process, Client) {
+        let mut env = self.environment(service);
+        env.retain(|(name, _)| *name != "PORT");
+        env.push(("PORT", port.to_string()));
+        let process = Process::start(&self.program, self.arguments(service), env);
+        let client = Client::new(format!("http://127.0.0.1:{port}"));
+        wait_until("the second instance is ready", READY, || async {
+            let ready = client.request(http::Method::GET, "/health/ready", &[], "");
+            ready.await.is_ok_and(|ready| ready.status == 200)
+        })
+        .await;
+        (process, client)
+    }
+
     /// Kills a service where it stands, as `kill -9` does.
     pub async fn kill(&mut self, service: Service) {
         let index = self.index(service);
