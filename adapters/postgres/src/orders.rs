@@ -3,7 +3,10 @@
 mod ledger;
 mod list;
 mod row;
+mod totals;
 mod trail;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use core_kernel::{OrderId, Page, PageRequest, RequestContext, Slice};
@@ -23,6 +26,7 @@ use crate::error::order_error;
 use crate::pool::within;
 use crate::warm::WarmPool;
 use row::{HistoryRow, InsertRow, OrderRow};
+use totals::Totals;
 
 const FIND: &str = "
     SELECT id, user_id, status, items, shipping_address, total_amount, currency, notes,
@@ -105,6 +109,7 @@ const COMMIT: &str = "
 #[derive(Clone, Debug)]
 pub struct PgOrderStore {
     pub(crate) pool: WarmPool,
+    totals: Arc<Totals>,
 }
 
 impl PgOrderStore {
@@ -113,6 +118,7 @@ impl PgOrderStore {
     pub fn new(pool: PgPool) -> Self {
         Self {
             pool: WarmPool::new(pool),
+            totals: Arc::default(),
         }
     }
 
@@ -201,7 +207,7 @@ impl OrderStore for PgOrderStore {
         sort: OrderSort,
         page: PageRequest,
     ) -> Result<Page<OrderSummary>, StoreError> {
-        list::page(&self.pool, filter, sort, page).await
+        list::page(self, filter, sort, page).await
     }
 
     async fn list_after(

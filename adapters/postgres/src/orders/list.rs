@@ -8,9 +8,14 @@ use jiff_sqlx::ToSqlx;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
+use super::PgOrderStore;
 use super::row::{ListRow, SummaryRow};
+use super::totals::Settled;
 use crate::error::order_error;
 use crate::warm::WarmPool;
+
+/// An offset from which on reading every order on the way costs more than finding those of the page.
+const DEEP: u64 = 200;
 
 /// The pieces that the statements below are assembled from. They are constants, and words of ours;
 /// what clients say is bound.
@@ -19,6 +24,17 @@ struct Pieces {
     order: String,
     /// What comes after a place, which is bound as `$3` (value) and `$4` (id).
     beyond: String,
+}
+
+/// How the total comes about.
+#[derive(Clone, Copy)]
+enum Count {
+    /// By counting.
+    All,
+    /// The same, telling how much of it will not change.
+    Settled,
+    /// From what has not changed (`$4`) since some time (`$5`).
+    Rest,
 }
 
 impl Pieces {
@@ -62,17 +78,47 @@ impl Pieces {
         }
     }
 
+    fn counted(&self, count: Count) -> String {
+        let filter = &self.filter;
+        match count {
+            Count::All => format!(
+                "SELECT count(*) AS total, NULL::bigint AS settled, NULL::timestamptz AS before
+                 FROM orders WHERE {filter}"
+            ),
+            Count::Settled => format!(
+                "SELECT count(*) AS total,
+                        count(*) FILTER (WHERE created_at < now() - interval '1 minute') AS settled,
+                        now() - interval '1 minute' AS before
+                 FROM orders WHERE {filter}"
+            ),
+            Count::Rest => format!(
+                "SELECT $4 + count(*) AS total, NULL::bigint AS settled, NULL::timestamptz AS before
+                 FROM orders WHERE {filter} AND created_at >= $5"
+            ),
+        }
+    }
+
     /// One page and the total in one round trip; the total comes even when the page is empty.
-    fn page(&self) -> String {
+    fn page(&self, deep: bool, count: Count) -> String {
         let Self { filter, order, .. } = self;
+        let counted = self.counted(count);
+        const COLUMNS: &str = "id, status, total_amount, currency, created_at, updated_at";
+        // Many orders that are passed over are passed over in the index alone.
+        let page = match deep {
+            true => format!(
+                "SELECT {COLUMNS} FROM orders JOIN (
+                     SELECT id AS place FROM orders WHERE {filter}
+                     ORDER BY {order} LIMIT $2 OFFSET $3
+                 ) AS places ON id = place"
+            ),
+            false => format!(
+                "SELECT {COLUMNS} FROM orders WHERE {filter}
+                 ORDER BY {order} LIMIT $2 OFFSET $3"
+            ),
+        };
         format!(
-            "SELECT counted.total, page.*
-             FROM (SELECT count(*) AS total FROM orders WHERE {filter}) AS counted
-             LEFT JOIN LATERAL (
-                 SELECT id, status, total_amount, currency, created_at, updated_at
-                 FROM orders WHERE {filter}
-                 ORDER BY {order} LIMIT $2 OFFSET $3
-             ) AS page ON true
+            "SELECT counted.total, counted.settled, counted.before, page.*
+             FROM ({counted}) AS counted LEFT JOIN LATERAL ({page}) AS page ON true
              ORDER BY {order}"
         )
     }
@@ -99,19 +145,34 @@ fn user(filter: OrderFilter) -> Option<Uuid> {
 }
 
 pub(super) async fn page(
-    pool: &WarmPool,
+    PgOrderStore { pool, totals }: &PgOrderStore,
     filter: OrderFilter,
     sort: OrderSort,
     page: PageRequest,
 ) -> Result<Page<OrderSummary>, StoreError> {
-    let rows: Vec<ListRow> = sqlx::query_as(AssertSqlSafe(Pieces::new(filter, sort).page()))
-        .bind(user(filter))
+    let whose = user(filter);
+    let known = totals.of(whose).filter(|_| filter.status.is_none());
+    let count = match (filter.status, known) {
+        // Orders come into a state and leave it at any time.
+        (Some(_), _) => Count::All,
+        (None, None) => Count::Settled,
+        (None, Some(_)) => Count::Rest,
+    };
+    let sql = Pieces::new(filter, sort).page(page.offset() >= DEEP, count);
+    let query = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(whose)
         .bind(i64::from(page.limit))
-        .bind(i64::try_from(page.offset()).unwrap_or(i64::MAX))
-        .fetch_all(pool)
-        .await
-        .map_err(order_error)?;
-    let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
+        .bind(i64::try_from(page.offset()).unwrap_or(i64::MAX));
+    let query = match known {
+        Some(Settled { count, before }) => query.bind(count).bind(before),
+        None => query,
+    };
+    let rows: Vec<ListRow> = query.fetch_all(pool).await.map_err(order_error)?;
+    let first = rows.first();
+    if let Some(settled) = first.and_then(|row| row.settled) {
+        totals.keep(whose, settled);
+    }
+    let total = first.map_or(0, |row| row.total.unsigned_abs());
     let items = rows
         .into_iter()
         .filter_map(|row| row.summary().transpose())

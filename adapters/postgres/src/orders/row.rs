@@ -11,6 +11,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
+use super::totals::Settled;
 use crate::error::Inconsistent;
 
 fn broken(table: &'static str, id: impl std::fmt::Display, what: &'static str) -> StoreError {
@@ -117,6 +118,8 @@ impl TryFrom<SummaryRow> for OrderSummary {
 /// A line of a list beside the total; without an order when the page is empty.
 pub(super) struct ListRow {
     pub(super) total: i64,
+    /// Of a count that may be kept.
+    pub(super) settled: Option<Settled>,
     summary: Option<SummaryRow>,
 }
 
@@ -125,6 +128,10 @@ impl<'r> FromRow<'r, PgRow> for ListRow {
         let present: Option<Uuid> = row.try_get("id")?;
         Ok(Self {
             total: row.try_get("total")?,
+            settled: match (row.try_get("settled")?, row.try_get("before")?) {
+                (Some(count), Some(before)) => Some(Settled { count, before }),
+                _ => None,
+            },
             summary: present.map(|_| SummaryRow::from_row(row)).transpose()?,
         })
     }

@@ -11,6 +11,7 @@ mod postgres;
 mod relay;
 mod retention;
 mod revocations;
+mod totals;
 mod warm;
 
 use std::sync::Arc;

@@ -10,8 +10,8 @@ use shopflow_testkit::Proxy;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
-/// Few connections, but enough that some are kept.
-const CONNECTIONS: u32 = 5;
+/// The fewest of which some are kept.
+const CONNECTIONS: u32 = 10;
 
 async fn few() -> PgPool {
     let url = shopflow_testkit::postgres().await.database().await;
