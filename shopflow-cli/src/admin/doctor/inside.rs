@@ -43,14 +43,16 @@ pub(super) async fn database(config: &DatabaseConfig, schema: Schema) -> Vec<Fin
     bounded("database", ADVICE, check).await
 }
 
+/// Versions of scripts, as people read them.
+pub(super) fn list(versions: &[i64]) -> String {
+    let versions = versions.iter().map(ToString::to_string);
+    versions.collect::<Vec<_>>().join(", ")
+}
+
 /// The scripts that were applied against those that this program has.
 async fn tables(pool: &PgPool, schema: Schema) -> Finding {
     let (name, service) = ("schema", schema.name());
     let migrate = format!("run: shopflow migrate {service}");
-    let list = |versions: &[i64]| {
-        let versions = versions.iter().map(ToString::to_string);
-        versions.collect::<Vec<_>>().join(", ")
-    };
     match drift(pool, schema).await {
         Err(error) => {
             let code = error
