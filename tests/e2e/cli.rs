@@ -17,7 +17,7 @@ mod users;
 
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{Backend, World};
 
 /// What a command said.
 struct Told {
@@ -53,6 +53,14 @@ fn cells_of(line: &str) -> Vec<&str> {
 /// Runs an admin command on the data of a world.
 async fn told(world: &World, args: &[&str]) -> Told {
     told_with(world, args, &[]).await
+}
+
+/// Where the dead letters are, if not in the folder.
+fn broker(world: &World) -> Vec<(&str, &str)> {
+    match world.backend() {
+        Backend::Servers => vec![("RABBITMQ_URL", &world.setup.rabbitmq_url)],
+        Backend::Embedded => Vec::new(),
+    }
 }
 
 async fn told_with(world: &World, args: &[&str], env: &[(&str, &str)]) -> Told {
