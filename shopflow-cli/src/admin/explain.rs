@@ -81,9 +81,9 @@ pub(super) async fn run(args: &ExplainArgs) -> Result<(), Failure> {
         Output::Json => json(&as_json(&known))?,
         Output::Table => as_text(&known)?,
     }
-    match (&known.own, &known.notified, &known.letters) {
-        (Err(_), Err(_), Err(_)) => Err(anyhow!("nothing could be read").into()),
-        _ => Ok(()),
+    match known.own.is_err() && timeline(&known).is_empty() {
+        true => Err(anyhow!("nothing is known of it").into()),
+        false => Ok(()),
     }
 }
 
@@ -257,8 +257,12 @@ fn as_text(known: &Known) -> Result<(), Failure> {
             one.trace_id.unwrap_or_default(),
         ]
     });
+    let rows: Vec<_> = rows.collect();
     let head = ["AT", "SERVICE", "WHAT", "TRACE"];
-    say(&format!("\n{}\n", table(&head, rows.collect())))?;
+    match rows.is_empty() {
+        true => say("")?,
+        false => say(&format!("\n{}\n", table(&head, rows)))?,
+    }
     for (service, why) in known.missing() {
         say(&format!("Not told by {service}: {why}"))?;
     }

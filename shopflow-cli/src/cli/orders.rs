@@ -24,7 +24,8 @@ pub(crate) enum OrderCommand {
     ///
     /// The order service's database is --database-url. The databases of the other services are those of --auth-database-url and
     /// --notify-database-url, or the same; dead letters are on --rabbitmq-url. What cannot be read,
-    /// whichever it is, is named, and the rest is told. Exit code 1 when nothing can be.
+    /// whichever it is, is named, and the rest is told. Exit code 1 when
+    /// that leaves nothing.
     #[command(
         after_help = "Examples:\n  shopflow orders explain b2c3d4e5-f6a7-8901-bcde-f12345678901\n  NOTIFY_DATABASE_URL=postgres://shopflow@notify/shopflow shopflow orders explain b2c3d4e5-f6a7-8901-bcde-f12345678901"
     )]

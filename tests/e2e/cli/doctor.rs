@@ -1,13 +1,13 @@
 //! `shopflow doctor`.
 
-use std::ffi::OsString;
-use std::path::Path;
+mod folder;
+
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use shopflow_testkit::{Reply, Service};
 
-use super::Told;
+use super::{Told, environment};
 use crate::world::{AUTH, Backend, NOTIFY, ORDERS, World};
 
 back_ends! {
@@ -21,22 +21,12 @@ back_ends! {
         a_token_that_auth_refuses_is_told,
         credentials_that_a_provider_refuses_are_told_and_nothing_is_sent,
         a_weak_secret_is_a_warning;
-    embedded:
-        a_folder_is_healthy_while_shopflow_dev_runs_on_it,
-        a_folder_on_which_nothing_runs_is_a_warning,
-        a_folder_of_an_older_program_is_told_of_and_left_as_it_is,
-        dead_letters_that_cannot_be_counted_are_no_good_news,
-        a_folder_that_is_none_fails;
 }
 
 /// Examines a service by its own environment, with some of it changed.
-async fn examined(world: &World, service: Service, changed: &[(&str, &str)]) -> Told {
-    let env = world.environment(service);
-    let mut env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, &**value)).collect();
-    for (name, value) in changed {
-        env.retain(|(known, _)| known != name);
-        env.push((name, value));
-    }
+async fn examined(world: &World, service: Service, changed: &[(&'static str, &str)]) -> Told {
+    let env = environment(world, service, changed);
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, &**value)).collect();
     let args = ["doctor", service.name(), "--output", "json"];
     let (code, output) = world.run(&args, &env).await;
     Told { code, output }
@@ -235,92 +225,4 @@ async fn a_weak_secret_is_a_warning() {
     let found = of(&told.json(), "JWT_SECRET");
     assert_eq!(found, ["warn: looks as if it could be guessed"]);
     assert!(!told.output.contains(weak));
-}
-
-async fn of_folder(folder: &str) -> Told {
-    let args = ["doctor", "--data-dir", folder];
-    let (code, output) = crate::world::run(&args, &[]).await;
-    Told { code, output }
-}
-
-async fn a_folder_is_healthy_while_shopflow_dev_runs_on_it() {
-    let world = World::start(Backend::Embedded).await;
-    let told = of_folder(world.data_dir().unwrap().to_str().unwrap()).await;
-    assert_eq!(told.code, Some(0), "{}", told.output);
-    for name in [
-        "secret",
-        "database",
-        "outbox",
-        "dead letters",
-        "auth",
-        "orders",
-        "notify",
-    ] {
-        let line = told
-            .output
-            .lines()
-            .find(|line| line[4..].trim().starts_with(name));
-        assert!(
-            line.is_some_and(|line| line.starts_with("ok ")),
-            "{name}: {}",
-            told.output
-        );
-    }
-}
-
-async fn a_folder_on_which_nothing_runs_is_a_warning() {
-    let mut world = World::start(Backend::Embedded).await;
-    world.kill(AUTH).await;
-    let told = of_folder(world.data_dir().unwrap().to_str().unwrap()).await;
-    assert_eq!(told.code, Some(0), "{}", told.output);
-    assert!(told.output.contains("warn  services"), "{}", told.output);
-}
-
-/// All that a folder holds.
-fn contents(folder: &Path) -> Vec<(OsString, Vec<u8>)> {
-    let files = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
-    let files = files.filter(|file| file.file_type().unwrap().is_file());
-    let files = files.map(|file| (file.file_name(), std::fs::read(file.path()).unwrap()));
-    let mut files: Vec<_> = files.collect();
-    files.sort();
-    files
-}
-
-async fn a_folder_of_an_older_program_is_told_of_and_left_as_it_is() {
-    let mut world = World::start(Backend::Embedded).await;
-    world.kill(AUTH).await;
-    let forget = "DELETE FROM _sqlx_migrations WHERE version = 80";
-    world.execute(forget).await;
-    let folder = world.data_dir().unwrap();
-    // Who reads as the first makes files for those who read beside it.
-    of_folder(folder.to_str().unwrap()).await;
-    let before = contents(folder);
-    let told = of_folder(folder.to_str().unwrap()).await;
-    assert_eq!(told.code, Some(0), "{}", told.output);
-    let line = "warn  database  scripts 80 are not applied yet; start shopflow dev";
-    assert!(told.output.contains(line), "{}", told.output);
-    assert!(contents(folder) == before, "it was changed");
-}
-
-async fn dead_letters_that_cannot_be_counted_are_no_good_news() {
-    let world = World::start(Backend::Embedded).await;
-    world.execute("DROP TABLE dead_letters").await;
-    let told = of_folder(world.data_dir().unwrap().to_str().unwrap()).await;
-    assert_eq!(told.code, Some(1), "{}", told.output);
-    assert!(
-        told.output.contains("FAIL  dead letters  "),
-        "{}",
-        told.output
-    );
-}
-
-async fn a_folder_that_is_none_fails() {
-    let folder = tempfile::tempdir().unwrap();
-    let told = of_folder(folder.path().to_str().unwrap()).await;
-    assert_eq!(told.code, Some(1), "{}", told.output);
-    // The result and what is told beside it come in either order.
-    let mut lines: Vec<&str> = told.output.lines().collect();
-    lines.sort_unstable();
-    assert!(lines[0].starts_with("FAIL  folder  "), "{}", told.output);
-    assert_eq!(lines[1..], ["error: 1 check failed"]);
 }

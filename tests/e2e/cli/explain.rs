@@ -17,7 +17,7 @@ back_ends! {
     servers:
         what_cannot_be_read_is_named_and_the_rest_is_told,
         that_orders_is_away_is_named_and_the_rest_is_told,
-        where_nothing_can_be_read_the_exit_code_is_one,
+        where_nothing_is_known_the_exit_code_is_one,
         dead_letters_that_cannot_be_read_are_named;
 }
 
@@ -222,7 +222,7 @@ async fn that_orders_is_away_is_named_and_the_rest_is_told() {
     assert_eq!(explained["waiting_for"], sentence);
 }
 
-async fn where_nothing_can_be_read_the_exit_code_is_one() {
+async fn where_nothing_is_known_the_exit_code_is_one() {
     let world = World::start(Backend::Servers).await;
     let away = [("DATABASE_URL", "postgres://127.0.0.1:9/none")];
     let id = "b2c3d4e5-f6a7-8901-bcde-f12345678901";
@@ -231,7 +231,7 @@ async fn where_nothing_can_be_read_the_exit_code_is_one() {
     let sentence = "What it is waiting for, neither orders nor notify tells.\n";
     assert!(output.contains(sentence), "{output}");
     assert!(
-        output.contains("error: nothing could be read\n"),
+        output.contains("error: nothing is known of it\n"),
         "{output}"
     );
 }
