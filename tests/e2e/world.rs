@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use core_kernel::{EventId, EventPublisher, OutboxMessage};
 use serde_json::{Value, json};
-use shopflow_testkit::{Process, Response, Service, Setup, Stack, wait_until};
+use shopflow_testkit::{Client, Process, Response, Setup, Stack, wait_until};
 
 pub(crate) use shopflow_testkit::Service::{Auth as AUTH, Notify as NOTIFY, Orders as ORDERS};
 pub(crate) use shopflow_testkit::{Backend, JWT_SECRET};
