@@ -143,12 +143,16 @@ impl LetterAction {
     }
 }
 
-/// That somebody did something with a letter. It names the letter and holds nothing of its body or
-/// of its reason, which may be personal.
+/// That somebody did something with a letter. It names the letter and its order, and holds nothing
+/// else of its body or of its reason, which may be personal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterNote {
     /// The event's id.
     pub message_id: String,
+    /// Which order it is about, as far as its body can be read.
+    pub order_id: Option<OrderId>,
+    /// Its type, `OrderCreated`, as its publisher named it.
+    pub event_type: Option<String>,
     /// The work queue it came from.
     pub queue: String,
     /// The kind of failure.
@@ -161,6 +165,17 @@ pub struct DeadLetterNote {
     pub actor: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// A letter that was discarded on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Discarded {
+    /// The event's id.
+    pub message_id: String,
+    /// Which order it is about, if that was noted.
+    pub order_id: Option<OrderId>,
+    /// Its type, if that was noted.
+    pub event_type: Option<String>,
 }
 
 /// Keeps the notes of what was done with dead letters.
@@ -177,4 +192,15 @@ pub trait DeadLetterLog: Send + Sync {
     /// # Errors
     /// When it cannot be read.
     async fn notes_of(&self, message_id: &str) -> Result<Vec<DeadLetterNote>, DeadLetterError>;
+
+    /// The letters about these orders, and those of these messages, that were discarded, each once
+    /// and in any order. One that was replayed or imported later is none of them.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    async fn discarded(
+        &self,
+        orders: &[OrderId],
+        message_ids: &[String],
+    ) -> Result<Vec<Discarded>, DeadLetterError>;
 }

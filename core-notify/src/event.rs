@@ -33,6 +33,24 @@ impl EventKind {
         Self::EmailVerificationRequested,
     ];
 
+    /// Its type on the wire (PRD §5), `OrderCreated`.
+    #[must_use]
+    pub fn event_type(self) -> &'static str {
+        match self {
+            Self::OrderCreated => "OrderCreated",
+            Self::OrderShipped => "OrderShipped",
+            Self::PasswordResetRequested => "UserPasswordResetRequested",
+            Self::EmailVerificationRequested => "UserEmailVerificationRequested",
+        }
+    }
+
+    /// The event of this type on the wire.
+    #[must_use]
+    pub fn with_event_type(event_type: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|kind| kind.event_type() == event_type)
+    }
+
     /// The type key of its notifications (PRD §4.3).
     #[must_use]
     pub fn type_key(self) -> &'static str {
@@ -185,26 +203,20 @@ impl Event {
             return Err(Poison::UnknownVersion(short(&envelope.version)));
         }
         let payload = envelope.payload.get();
-        let (kind, (subject, user_id)) = match envelope.event_type.as_str() {
-            "OrderCreated" => {
+        let event_type = &*envelope.event_type;
+        let (kind, (subject, user_id)) = match EventKind::with_event_type(event_type) {
+            Some(kind @ EventKind::OrderCreated) => {
                 let created: Created = serde_json::from_str(payload)?;
-                let subject = Subject::Order(created.order_id);
-                (EventKind::OrderCreated, (subject, created.user_id))
+                (kind, (Subject::Order(created.order_id), created.user_id))
             }
-            "OrderShipped" => {
+            Some(kind @ EventKind::OrderShipped) => {
                 let shipped: Shipped = serde_json::from_str(payload)?;
-                let subject = Subject::Order(shipped.order_id);
-                (EventKind::OrderShipped, (subject, shipped.user_id))
+                (kind, (Subject::Order(shipped.order_id), shipped.user_id))
             }
-            "UserPasswordResetRequested" => (
-                EventKind::PasswordResetRequested,
-                TokenRequested::read(payload)?,
-            ),
-            "UserEmailVerificationRequested" => (
-                EventKind::EmailVerificationRequested,
-                TokenRequested::read(payload)?,
-            ),
-            RESEND_REQUESTED => {
+            Some(
+                kind @ (EventKind::PasswordResetRequested | EventKind::EmailVerificationRequested),
+            ) => (kind, TokenRequested::read(payload)?),
+            None if event_type == RESEND_REQUESTED => {
                 let resend: Resend = serde_json::from_str(payload)?;
                 let kind = EventKind::with_type_key(&resend.type_key);
                 // A mail with a token has its mask in store, and would go out with that.
@@ -213,7 +225,7 @@ impl Event {
                 let user_id = resend.user_id;
                 (kind, (Subject::Notification(resend), user_id))
             }
-            other => return Err(Poison::UnknownType(short(other))),
+            None => return Err(Poison::UnknownType(short(event_type))),
         };
         Ok(Self {
             id: envelope.event_id,

@@ -33,8 +33,8 @@ pub use app::{
 pub use breaker::Breaker;
 pub use dead_letter::DeadLetter;
 pub use dead_letters::{
-    DeadLetterError, DeadLetterLog, DeadLetterNote, DeadLetters, LetterAction, LetterFilter,
-    LettersInHand,
+    DeadLetterError, DeadLetterLog, DeadLetterNote, DeadLetters, Discarded, LetterAction,
+    LetterFilter, LettersInHand,
 };
 pub use event::{Event, EventKind, MAX_EVENT_BYTES, Poison, Subject};
 pub use inbox::{

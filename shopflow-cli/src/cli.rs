@@ -133,8 +133,10 @@ pub(crate) enum Command {
     ///
     /// Finds orders whose event was never stored, events that went out and of which nothing was
     /// written down, notifications that are stuck, and orders that their history contradicts. With
-    /// --fix their events go out (again); what was sent is not sent again, since notifications are known by
-    /// the event's id. Exit code 1 when something is left.
+    /// --fix their events go out (again). What the notification service knows to be sent is not sent
+    /// again. What it has forgotten, because its database was restored from an old backup, is mailed
+    /// once more; look first, and narrow it down with --newer-than and --older-than. What was
+    /// discarded as a dead letter is not found. Exit code 1 when something is left.
     Reconcile(Box<ReconcileArgs>),
     /// Let go of what need not be kept
     #[command(subcommand)]

@@ -15,8 +15,8 @@ mod services;
 mod telemetry;
 
 pub(crate) use args::{
-    AuthArgs, BrokerArgs, DatabaseArgs, KeyArgs, NotifyArgs, NotifyPlaceArgs, OrdersArgs,
-    OtherPlaceArgs, RetentionArgs, ScryptArgs,
+    AuthArgs, AuthPlaceArgs, BrokerArgs, DatabaseArgs, KeyArgs, NotifyArgs, NotifyPlaceArgs,
+    OrdersArgs, RetentionArgs, ScryptArgs,
 };
 pub(crate) use auth::{AuthConfig, KeyConfig, PolicyConfig};
 pub(crate) use dev::{DevArgs, DevConfig};

@@ -16,10 +16,11 @@ mod transcripts;
 mod users;
 
 use serde_json::Value;
+use shopflow_testkit::Service;
 
-use crate::world::World;
+use crate::world::{Backend, World};
 
-/// What a command said.
+/// What a command said, standard error last.
 struct Told {
     code: Option<i32>,
     output: String,
@@ -53,6 +54,28 @@ fn cells_of(line: &str) -> Vec<&str> {
 /// Runs an admin command on the data of a world.
 async fn told(world: &World, args: &[&str]) -> Told {
     told_with(world, args, &[]).await
+}
+
+/// Where the dead letters are, if not in the folder.
+fn broker(world: &World) -> Vec<(&str, &str)> {
+    match world.backend() {
+        Backend::Servers => vec![("RABBITMQ_URL", &world.setup.rabbitmq_url)],
+        Backend::Embedded => Vec::new(),
+    }
+}
+
+/// The environment of a service, with some of it changed.
+fn environment(
+    world: &World,
+    service: Service,
+    changed: &[(&'static str, &str)],
+) -> Vec<(&'static str, String)> {
+    let mut env = world.environment(service);
+    for (name, value) in changed {
+        env.retain(|(known, _)| known != name);
+        env.push((name, (*value).to_owned()));
+    }
+    env
 }
 
 async fn told_with(world: &World, args: &[&str], env: &[(&str, &str)]) -> Told {

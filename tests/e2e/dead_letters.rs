@@ -20,6 +20,7 @@ back_ends! {
         a_dry_run_changes_nothing,
         a_limit_takes_the_oldest,
         a_purge_deletes_what_passes_the_filter_and_only_when_told_to,
+        an_age_before_all_times_is_wrong_usage_and_meets_no_letter,
         a_discard_is_kept_on_record_with_its_reason,
         what_is_exported_can_be_brought_back,
         a_file_with_a_fault_brings_nothing_in,
@@ -145,6 +146,19 @@ async fn a_purge_deletes_what_passes_the_filter_and_only_when_told_to(on: Backen
     let told = dlq(&world, &["purge", "--reason", "exhausted", "--yes"]).await;
     assert_eq!(told.ok(), "2 purged\n");
     assert_eq!(ids(&listed(&world, &[]).await), [2, 4]);
+}
+
+async fn an_age_before_all_times_is_wrong_usage_and_meets_no_letter(on: Backend) {
+    let world = empty(on).await;
+    import_golden(&world).await;
+    for verb in ["purge", "replay", "list", "group", "export"] {
+        let yes = ["purge", "replay"].contains(&verb).then_some("--yes");
+        let args = [verb, "--older-than", "200000000h"].into_iter().chain(yes);
+        let Ran { code, stderr, .. } = dlq(&world, &args.collect::<Vec<_>>()).await;
+        assert_eq!(code, Some(2), "{verb}: {stderr}");
+        assert!(stderr.starts_with("error: --older-than: "), "{stderr}");
+    }
+    assert_eq!(ids(&listed(&world, &[]).await), [1, 2, 3, 4]);
 }
 
 async fn a_discard_is_kept_on_record_with_its_reason(on: Backend) {

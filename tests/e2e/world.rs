@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use core_kernel::{EventId, EventPublisher, OutboxMessage};
 use serde_json::{Value, json};
-use shopflow_testkit::{Process, Response, Service, Setup, Stack, wait_until};
+use shopflow_testkit::{Client, Process, Response, Setup, Stack, wait_until};
 
 pub(crate) use shopflow_testkit::Service::{Auth as AUTH, Notify as NOTIFY, Orders as ORDERS};
 pub(crate) use shopflow_testkit::{Backend, JWT_SECRET};
@@ -213,11 +213,11 @@ pub(crate) async fn metric(service: &Client, name: &str) -> Option<f64> {
     line.and_then(|value| value.trim().parse().ok())
 }
 
-/// Runs a command to its end; exit code and all output.
+/// Runs a command to its end; exit code and all output, standard error last.
 pub(crate) async fn run(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String) {
     let process = Process::start(shopflow(), args, env.iter().copied());
     let status = process.wait_exit(SOON).await.expect("the command ends");
-    (status.code(), process.output())
+    (status.code(), process.told())
 }
 
 /// The order of the PRD (§4.2): 112.97.

@@ -127,6 +127,22 @@ impl Database {
         })
     }
 
+    /// Opens a file that is there, for reading alone. Its tables stay as they are; the versions of the
+    /// scripts that are still to be applied are told, and what needs them fails until they are.
+    ///
+    /// # Errors
+    /// `Newer`, `Unusable`, or `Migration` when a script was applied with other contents.
+    pub async fn look(file: &Path) -> Result<(Self, Vec<i64>), OpenError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let only = pool(READERS).connect_with(options);
+        let only = only.await.map_err(OpenError::Unusable)?;
+        let missing = missing(&only).await?;
+        Ok((Self::on(only.clone(), only).await?, missing))
+    }
+
     /// A fresh database in memory, gone with its last clone. It has one connection, since SQLite's
     /// memory is a connection's own.
     ///
@@ -145,22 +161,24 @@ impl Database {
 
     async fn migrated(writer: SqlitePool, readers: SqlitePool) -> Result<Self, OpenError> {
         match MIGRATIONS.run(&writer).await {
-            Ok(()) => {
-                let traffic = Traffic::begin(&writer).await.map_err(OpenError::Unusable)?;
-                Ok(Self {
-                    writer,
-                    readers,
-                    clock: Arc::new(SystemClock),
-                    traffic: Arc::new(traffic),
-                    relaying: Arc::default(),
-                    retiring: Arc::default(),
-                    turn_file: None,
-                })
-            }
+            Ok(()) => Self::on(writer, readers).await,
             Err(MigrateError::VersionMissing(_)) => Err(OpenError::Newer),
             Err(MigrateError::Execute(error)) => Err(OpenError::Unusable(error)),
             Err(error) => Err(OpenError::Migration(error)),
         }
+    }
+
+    async fn on(writer: SqlitePool, readers: SqlitePool) -> Result<Self, OpenError> {
+        let traffic = Traffic::begin(&writer).await.map_err(OpenError::Unusable)?;
+        Ok(Self {
+            writer,
+            readers,
+            clock: Arc::new(SystemClock),
+            traffic: Arc::new(traffic),
+            relaying: Arc::default(),
+            retiring: Arc::default(),
+            turn_file: None,
+        })
     }
 
     /// Accounts.
@@ -266,6 +284,29 @@ impl Database {
         self.writer.acquire().await?.close().await?;
         self.writer.begin_with(BEGIN).await
     }
+}
+
+/// The versions of the scripts that are still to be applied to a file, ascending.
+async fn missing(readers: &SqlitePool) -> Result<Vec<i64>, OpenError> {
+    let applied = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations");
+    let applied: Vec<(i64, Vec<u8>)> = applied
+        .fetch_all(readers)
+        .await
+        .map_err(OpenError::Unusable)?;
+    for (version, checksum) in &applied {
+        let known = MIGRATIONS.iter().find(|known| known.version == *version);
+        let known = known.ok_or(OpenError::Newer)?;
+        if *known.checksum != **checksum {
+            let error = MigrateError::VersionMismatch(*version);
+            return Err(OpenError::Migration(error));
+        }
+    }
+    let is_new = |version: &i64| applied.iter().all(|(applied, _)| applied != version);
+    Ok(MIGRATIONS
+        .iter()
+        .map(|known| known.version)
+        .filter(is_new)
+        .collect())
 }
 
 /// Connections that stay: opening one costs more than keeping it, and in memory it would lose all.

@@ -11,6 +11,7 @@ use crate::dead_letters::{
     DeadLetterError, DeadLetterLog, DeadLetterNote, DeadLetters, LetterAction, LetterFilter,
     LettersInHand,
 };
+use crate::queue::WORK_QUEUES;
 
 /// Letters are put back and taken anew after this long, since a broker takes a consumer that
 /// settles nothing for half an hour for dead.
@@ -89,6 +90,19 @@ impl DeadLetterDesk {
         Ok(letters)
     }
 
+    /// Shows every letter to `see`, a queue at a time, so that no more are in memory.
+    ///
+    /// # Errors
+    /// When they cannot be read; some may have been shown.
+    pub async fn look(&self, mut see: impl FnMut(&DeadLetter)) -> Result<(), DeadLetterError> {
+        for queue in WORK_QUEUES {
+            let hand = self.letters.take(queue).await?;
+            hand.letters().iter().for_each(&mut see);
+            hand.put_back().await?;
+        }
+        Ok(())
+    }
+
     /// The letters that pass a filter by queue, type and cause, the most frequent first.
     ///
     /// # Errors
@@ -145,6 +159,8 @@ impl DeadLetterDesk {
         let notes: Vec<DeadLetterNote> = letters
             .map(|letter| DeadLetterNote {
                 message_id: letter.message_id.clone(),
+                order_id: letter.order_id(),
+                event_type: letter.event_type.clone(),
                 queue: letter.queue.clone(),
                 class: letter.class.clone(),
                 action,

@@ -1,7 +1,7 @@
 //! Who is at the terminal.
 
 use core_auth::Doing;
-use core_kernel::{Clock, RequestContext, SystemClock};
+use core_kernel::{Caller, Clock, RequestContext, SystemClock};
 
 use crate::config::user_name;
 
@@ -12,6 +12,11 @@ pub(crate) const ROLE: &str = "operator";
 pub(crate) fn actor() -> String {
     let name: String = user_name().chars().take(100).collect();
     format!("cli:{name}")
+}
+
+/// Who is at the terminal sees what a service sees.
+pub(crate) fn caller() -> Caller {
+    Caller::Service(actor())
 }
 
 /// What is done now by who is at the terminal.

@@ -7,18 +7,27 @@ use anyhow::{Context, anyhow};
 use crate::Failure;
 use crate::config::Problems;
 
+/// Whether it can be asked, or need not be: for commands that take long before they ask.
+///
+/// # Errors
+/// Exit code 2 where there is nobody to ask.
+pub(crate) fn askable(yes: bool) -> Result<(), Failure> {
+    if yes || std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    let why = "is required where there is no terminal to ask at";
+    Err(Problems::one("--yes", why).into())
+}
+
 /// Goes on if `yes` was given (`--yes`), or somebody at the terminal says so. `what` is the question,
 /// such as `Deactivate ada@example.com?`.
 ///
 /// # Errors
 /// Exit code 2 where there is nobody to ask, 1 when the answer is no.
 pub(crate) fn confirm(what: &str, yes: bool) -> Result<(), Failure> {
+    askable(yes)?;
     if yes {
         return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        let why = "is required where there is no terminal to ask at";
-        return Err(Problems::one("--yes", why).into());
     }
     match agreed(what)? {
         true => Ok(()),

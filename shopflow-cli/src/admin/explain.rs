@@ -3,20 +3,19 @@
 mod timeline;
 mod waiting;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use core_auth::User;
 use core_kernel::{OrderId, UserId, chain, wire_time};
 use core_notify::{
-    Attempt, DeadLetter, LetterFilter, NotificationFilter, NotificationPosition, Summary,
+    Attempt, DeadLetter, Discarded, LetterFilter, NotificationFilter, NotificationPosition, Summary,
 };
 use core_orders::{HistoryEntry, Order, TrailEvent};
 use futures_util::future::join3;
-use indicatif::ProgressBar;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::dlq::LettersPlace;
-use super::orders::{broken, order_id, unknown};
+use super::orders::{order_id, unknown};
 use super::output::{facts, json, say, table, when};
 use super::place::{Data, Place, failed};
 use crate::Failure;
@@ -28,16 +27,31 @@ use waiting::waiting_for;
 /// More than any order has: two events, two channels, and what was sent again.
 const MOST: u32 = 100;
 
+const COMMAND: &str = "shopflow orders";
+
 /// What one service tells, or why it does not.
 type Part<T> = Result<T, String>;
 
-/// All that is known of an order.
-struct Known {
+/// What the order service has of an order.
+struct Own {
     order: Order,
     history: Vec<HistoryEntry>,
     events: Vec<TrailEvent>,
+}
+
+/// What the notification service has of it.
+struct Notified {
+    all: Vec<(Summary, Vec<Attempt>)>,
+    /// Its dead letters that were discarded on purpose.
+    discarded: Vec<Discarded>,
+}
+
+/// All that is known of an order.
+struct Known {
+    id: OrderId,
+    own: Part<Own>,
     customer: Part<Option<User>>,
-    notifications: Part<Vec<(Summary, Vec<Attempt>)>>,
+    notified: Part<Notified>,
     letters: Part<Vec<DeadLetter>>,
 }
 
@@ -51,7 +65,8 @@ struct Elsewhere {
 pub(super) async fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let mut problems = Problems::default();
     let place = args.order.place.check(&mut problems);
-    let [auth, notify] = args.others.check(&mut problems);
+    let auth = args.auth.check(&mut problems);
+    let notify = args.notify.check(&mut problems);
     let broker = args.broker.optional(&mut problems);
     let place = problems.finish(place)?;
     let id = order_id(&args.order.id)?;
@@ -63,55 +78,67 @@ pub(super) async fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let known = known(&place, elsewhere, id).await?;
     let known = known.ok_or_else(|| unknown(&args.order.id))?;
     match args.order.output.output {
-        Output::Json => json(&as_json(&known)),
-        Output::Table => as_text(&known),
+        Output::Json => json(&as_json(&known))?,
+        Output::Table => as_text(&known)?,
+    }
+    match known.own.is_err() && timeline(&known).is_empty() {
+        true => Err(anyhow!("nothing is known of it").into()),
+        false => Ok(()),
     }
 }
 
+/// Nothing if the order service says that there is no such order.
 async fn known(place: &Place, elsewhere: Elsewhere, id: OrderId) -> Result<Option<Known>, Failure> {
-    let data = place.open("shopflow orders", 2).await?;
-    let Some(order) = data.orders().find(id).await.map_err(broken)? else {
+    let data = place.open(COMMAND, 2).await?;
+    let notified = notified(&data, elsewhere.notify, id);
+    let letters = letters(place, elsewhere.broker.as_ref(), id);
+    let (own, notified, letters) = join3(own(&data, id), notified, letters).await;
+    let own = match own {
+        Ok(Some(own)) => Ok(own),
+        Ok(None) => return Ok(None),
+        Err(error) => Err(chain(&*error)),
+    };
+    let mut known = Known {
+        id,
+        own,
+        customer: Err("nobody tells whose order it is".to_owned()),
+        notified: notified.map_err(|error| chain(&*error)),
+        letters: letters.map_err(|error| chain(&*error)),
+    };
+    if let Some(user) = known.user_id() {
+        let customer = customer(&data, elsewhere.auth, user).await;
+        known.customer = customer.map_err(|error| chain(&*error));
+    }
+    Ok(Some(known))
+}
+
+async fn own(data: &Data, id: OrderId) -> anyhow::Result<Option<Own>> {
+    let orders = data.orders();
+    let found = orders.find(id).await.with_context(|| failed("orders"))?;
+    let Some(order) = found else {
         return Ok(None);
     };
-    let history = data.orders().history(id).await.map_err(broken)?;
-    let events = data.trail().events(id).await.map_err(broken)?;
-    let customer = customer(&data, elsewhere.auth, order.user_id);
-    let notifications = notifications(&data, elsewhere.notify, id);
-    let letters = letters(place, elsewhere.broker, id);
-    let (customer, notifications, letters) = join3(customer, notifications, letters).await;
-    Ok(Some(Known {
+    let history = orders.history(id).await;
+    let events = data.trail().events(id).await;
+    Ok(Some(Own {
         order,
-        history,
-        events,
-        customer: customer.map_err(|error| chain(&*error)),
-        notifications: notifications.map_err(|error| chain(&*error)),
-        letters,
+        history: history.with_context(|| failed("orders"))?,
+        events: events.with_context(|| failed("orders"))?,
     }))
 }
 
 /// The order's dead letters: on the broker, or in the folder.
-async fn letters(place: &Place, broker: Option<Secret>, id: OrderId) -> Part<Vec<DeadLetter>> {
-    let place = match (place, broker) {
-        (Place::Folder(folder), _) => LettersPlace::Folder(folder.clone()),
-        (Place::Server(_), Some(url)) => LettersPlace::Broker(url, None),
-        (Place::Server(_), None) => return Err("RABBITMQ_URL is not set".to_owned()),
-    };
-    let desk = place.open(&ProgressBar::hidden()).await;
-    let desk = desk.map_err(|_| "the dead letters cannot be opened".to_owned())?;
+async fn letters(
+    place: &Place,
+    broker: Option<&Secret>,
+    id: OrderId,
+) -> anyhow::Result<Vec<DeadLetter>> {
+    let desk = LettersPlace::of(place, broker).await?;
     let filter = LetterFilter {
         order_id: Some(id),
         ..LetterFilter::default()
     };
-    let found = desk.list(&filter, None).await;
-    found.map_err(|error| chain(&error))
-}
-
-/// The data of another service: where it was said to be, or beside the orders.
-pub(super) async fn other(own: &Data, elsewhere: Option<DatabaseConfig>) -> anyhow::Result<Data> {
-    match elsewhere {
-        Some(database) => Place::Server(database).open("shopflow orders", 2).await,
-        None => Ok(own.clone()),
-    }
+    Ok(desk.list(&filter, None).await?)
 }
 
 async fn customer(
@@ -119,16 +146,17 @@ async fn customer(
     elsewhere: Option<DatabaseConfig>,
     id: UserId,
 ) -> anyhow::Result<Option<User>> {
-    let users = other(own, elsewhere).await?.users();
+    let users = own.beside(elsewhere, COMMAND).await?.users();
     users.find(id).await.with_context(|| failed("auth"))
 }
 
-async fn notifications(
+async fn notified(
     own: &Data,
     elsewhere: Option<DatabaseConfig>,
     id: OrderId,
-) -> anyhow::Result<Vec<(Summary, Vec<Attempt>)>> {
-    let store = other(own, elsewhere).await?.notifications();
+) -> anyhow::Result<Notified> {
+    let data = own.beside(elsewhere, COMMAND).await?;
+    let store = data.notifications();
     let filter = NotificationFilter {
         order_id: Some(id),
         scope: core_kernel::UserScope::All,
@@ -146,18 +174,30 @@ async fn notifications(
         let attempts = store.attempts(summary.id).await;
         all.push((summary, attempts.with_context(|| failed("notify"))?));
     }
-    Ok(all)
+    let discarded = data.dead_letter_log().discarded(&[id], &[]).await;
+    let discarded = discarded.with_context(|| failed("notify"))?;
+    Ok(Notified { all, discarded })
 }
 
 impl Known {
+    /// Whose it is, as any of them tells.
+    fn user_id(&self) -> Option<UserId> {
+        let own = self.own.as_ref().ok().map(|own| own.order.user_id);
+        let notified = self.notified.as_ref().ok();
+        own.or_else(|| Some(notified?.all.first()?.0.user_id))
+    }
+
     /// Which services tell nothing, and why.
     fn missing(&self) -> Vec<(&'static str, &str)> {
-        let auth = self.customer.as_ref().err().map(|why| ("auth", &**why));
-        let notify = self.notifications.as_ref().err();
-        let notify = notify.map(|why| ("notify", &**why));
-        let letters = self.letters.as_ref().err();
-        let letters = letters.map(|why| ("dead letters", &**why));
-        [auth, notify, letters].into_iter().flatten().collect()
+        let parts = [
+            ("orders", self.own.as_ref().err()),
+            ("auth", self.customer.as_ref().err()),
+            ("notify", self.notified.as_ref().err()),
+            ("dead letters", self.letters.as_ref().err()),
+        ];
+        let missing = parts.into_iter();
+        let missing = missing.filter_map(|(service, why)| Some((service, &**why?)));
+        missing.collect()
     }
 }
 
@@ -174,9 +214,9 @@ fn as_json(known: &Known) -> Value {
         })
     });
     json!({
-        "id": known.order.id,
-        "status": known.order.status().as_str(),
-        "user_id": known.order.user_id,
+        "id": known.id,
+        "status": known.own.as_ref().ok().map(|own| own.order.status().as_str()),
+        "user_id": known.user_id(),
         "timeline": timeline.collect::<Vec<_>>(),
         "missing": missing.collect::<Vec<_>>(),
         "waiting_for": waiting_for(known),
@@ -201,10 +241,12 @@ fn as_text(known: &Known) -> Result<(), Failure> {
         Ok(None) => "has no account any more".to_owned(),
         Err(_) => String::new(),
     };
+    let status = known.own.as_ref().map(|own| own.order.status().to_string());
+    let user = known.user_id().map(|id| id.to_string());
     say(&facts(&[
-        ("Order", known.order.id.to_string()),
-        ("Status", known.order.status().to_string()),
-        ("User", known.order.user_id.to_string()),
+        ("Order", known.id.to_string()),
+        ("Status", status.unwrap_or_default()),
+        ("User", user.unwrap_or_default()),
         ("Customer", customer),
     ]))?;
     let rows = timeline(known).into_iter().map(|one| {
@@ -215,8 +257,12 @@ fn as_text(known: &Known) -> Result<(), Failure> {
             one.trace_id.unwrap_or_default(),
         ]
     });
+    let rows: Vec<_> = rows.collect();
     let head = ["AT", "SERVICE", "WHAT", "TRACE"];
-    say(&format!("\n{}\n", table(&head, rows.collect())))?;
+    match rows.is_empty() {
+        true => say("")?,
+        false => say(&format!("\n{}\n", table(&head, rows)))?,
+    }
     for (service, why) in known.missing() {
         say(&format!("Not told by {service}: {why}"))?;
     }

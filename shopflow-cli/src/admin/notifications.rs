@@ -2,7 +2,7 @@
 
 mod resend;
 
-use core_kernel::{Caller, NotificationId, OrderId, Slice, Text, UserId, UserScope};
+use core_kernel::{NotificationId, OrderId, Slice, Text, UserId, UserScope};
 use core_notify::{
     Attempt, AttemptsError, Channel, FindError, Notification, NotificationFilter,
     NotificationPosition, Notifications, Resent, Status, StoreError,
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use shopflow_http::view;
 use uuid::Uuid;
 
-use super::actor::actor;
+use super::actor::caller;
 use super::output::{self, facts, listing, say, table, when, when_any};
 use super::place::failed;
 use super::walk::{Walk, rest};
@@ -156,11 +156,6 @@ async fn attempts(
             anyhow::Error::new(error).into()
         }
     })
-}
-
-/// Who is at the terminal sees what a service sees.
-fn caller() -> Caller {
-    Caller::Service(actor())
 }
 
 /// All but the words: those are HTML.

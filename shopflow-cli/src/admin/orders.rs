@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use core_kernel::{Caller, OrderId, RequestContext, Slice, SystemClock, Text, UserScope, Wake};
+use core_kernel::{OrderId, RequestContext, Slice, SystemClock, Text, UserScope, Wake};
 use core_orders::{
     AccessError, Actor, HistoryEntry, Order, OrderFilter, OrderPosition, Orders, Reason, SortValue,
     TransitionError, TransitionFailure,
@@ -12,7 +12,7 @@ use serde::Serialize;
 use shopflow_http::view;
 use uuid::Uuid;
 
-use super::actor::{ROLE, actor};
+use super::actor::{ROLE, actor, caller};
 use super::explain;
 use super::output::{facts, json, listing, say, table, when, when_any};
 use super::place::failed;
@@ -45,11 +45,6 @@ async fn orders(place: &PlaceArgs) -> Result<Orders, Failure> {
     let data = place.resolve()?.open("shopflow orders", 2).await?;
     let clock = Arc::new(SystemClock);
     Ok(Orders::new(data.orders(), Arc::new(Elsewhere), clock))
-}
-
-/// Who is at the terminal sees what a service sees.
-fn caller() -> Caller {
-    Caller::Service(actor())
 }
 
 /// The list that all listings show: newest first.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use core_auth::{OneTimeStore, SessionStore, UserStore};
-use core_notify::{NotificationLedger, NotificationStore};
+use core_notify::{DeadLetterLog, NotificationLedger, NotificationStore};
 use core_orders::{OrderLedger, OrderStore, OrderTrail};
 use shopflow_embedded::Database;
 use shopflow_postgres::{
-    PgNotificationStore, PgOneTimeStore, PgOrderStore, PgSessionStore, PgUserStore, pool,
+    PgDeadLetterLog, PgNotificationStore, PgOneTimeStore, PgOrderStore, PgSessionStore,
+    PgUserStore, pool,
 };
 use sqlx::PgPool;
 
@@ -79,6 +80,22 @@ impl Place {
 }
 
 impl Data {
+    /// The data of another service: where it was said to be, or beside these. `command` is as in
+    /// [`Place::open`].
+    ///
+    /// # Errors
+    /// Those of [`Place::open`].
+    pub(crate) async fn beside(
+        &self,
+        elsewhere: Option<DatabaseConfig>,
+        command: &str,
+    ) -> anyhow::Result<Self> {
+        match elsewhere {
+            Some(database) => Place::Server(database).open(command, 2).await,
+            None => Ok(self.clone()),
+        }
+    }
+
     /// The accounts.
     pub(crate) fn users(&self) -> Arc<dyn UserStore> {
         match self {
@@ -132,6 +149,14 @@ impl Data {
         match self {
             Self::Server(pool) => Arc::new(PgNotificationStore::new(pool.clone())),
             Self::Folder(database) => Arc::new(database.notifications()),
+        }
+    }
+
+    /// What was done with dead letters.
+    pub(crate) fn dead_letter_log(&self) -> Arc<dyn DeadLetterLog> {
+        match self {
+            Self::Server(pool) => Arc::new(PgDeadLetterLog::new(pool.clone())),
+            Self::Folder(database) => Arc::new(database.bus()),
         }
     }
 

@@ -14,7 +14,7 @@ use core_notify::NotificationRetention;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 
-use super::confirm;
+use super::ask::{askable, confirm};
 use super::output::{json, note, say};
 use super::walk::ago;
 use crate::Failure;
@@ -42,6 +42,9 @@ async fn reconcile(args: &ReconcileArgs) -> Result<(), Failure> {
     };
     let window = args.window(&mut problems);
     let place = problems.finish(place)?;
+    if args.fix {
+        askable(args.yes.yes)?;
+    }
     let (sources, data) = Sources::open(&place, notify).await?;
     let afloat = Afloat::look(&place, &data, broker.as_ref()).await;
     let afloat = match afloat {
@@ -60,15 +63,18 @@ async fn reconcile(args: &ReconcileArgs) -> Result<(), Failure> {
         window,
         output: None,
         mends: false,
+        forgotten: args.forgotten,
         bar: bar.clone(),
         report: Report::default(),
     };
     if args.fix && !args.yes.yes {
         walk.all().await?;
-        let curable = walk.report.curable;
-        walk.report = Report::default();
+        let curable = std::mem::take(&mut walk.report).curable;
         if curable > 0 {
-            let what = format!("Let the events of {curable} findings go out?");
+            let what = match curable {
+                1 => "Let the event of 1 finding go out?".to_owned(),
+                curable => format!("Let the events of {curable} findings go out?"),
+            };
             bar.suspend(|| confirm(&what, false))?;
         }
     }

@@ -10,6 +10,7 @@ use core_kernel::{Clock, SystemClock};
 use jiff::SignedDuration;
 
 use super::output::say;
+use super::walk::length;
 use crate::Failure;
 use crate::cli::{ServiceTokenArgs, TokenCommand};
 use crate::config::{Problems, read_secret};
@@ -27,9 +28,10 @@ fn service(args: &ServiceTokenArgs) -> Result<(), Failure> {
         Some(folder) => dev_keys(folder)?,
         None => args.keys.resolve()?,
     };
-    let ttl = match args.ttl.parse::<SignedDuration>() {
+    let ttl = match length(&args.ttl) {
         Ok(ttl) if ttl >= SignedDuration::from_secs(1) => ttl,
-        _ => return Err(Problems::one("--ttl", "must be a duration such as 90m or 24h").into()),
+        Ok(_) => return Err(Problems::one("--ttl", "must be a second at least").into()),
+        Err(why) => return Err(Problems::one("--ttl", why).into()),
     };
     let subject = args.subject.trim();
     if subject.is_empty() || subject.len() > 255 {

@@ -18,21 +18,30 @@ pub(super) struct Walk {
     pub(super) limit: u32,
 }
 
-/// The time that long before `now`.
+/// Nothing is older or lasts longer. With more, times end before those of the databases do.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 366 * 100);
+
+/// A length of time as it is typed, up to a hundred years.
+///
+/// # Errors
+/// What to type.
+pub(super) fn length(text: &str) -> Result<SignedDuration, &'static str> {
+    match text.parse() {
+        Ok(length) if (SignedDuration::ZERO..=LONGEST).contains(&length) => Ok(length),
+        _ => Err("must be a duration such as 90m or 24h, of 100 years at most"),
+    }
+}
+
+/// The time that long before `now`. What is typed and is none is a problem: to take it for nothing
+/// would be to mean everything.
 pub(super) fn ago(
     problems: &mut Problems,
     name: &'static str,
     age: Option<&String>,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let age: Option<SignedDuration> = match age?.parse() {
-        Ok(age) if age >= SignedDuration::ZERO => Some(age),
-        _ => {
-            problems.add(name, "must be a duration such as 90m or 24h");
-            None
-        }
-    };
-    now.checked_sub(age?).ok()
+    let length = problems.take(name, length(age?))?;
+    problems.take(name, now.checked_sub(length))
 }
 
 impl WalkArgs {
@@ -106,6 +115,14 @@ mod tests {
         assert_eq!(span, SignedDuration::from_mins(24 * 60 - 90));
         for bad in ["", "soon", "-1h"] {
             assert!(super::tests::walk(Some(bad), None).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_age_before_all_times_is_a_problem_and_not_no_age() {
+        for long in ["880000h", "200000000h", "9223372036854775807s"] {
+            assert!(super::tests::walk(Some(long), None).is_err(), "{long}");
+            assert!(super::tests::walk(None, Some(long)).is_err(), "{long}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! What can be typed after `shopflow notifications`.
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use core_notify::EventKind;
 
 use super::common::{OutputArgs, PlaceArgs, WalkArgs, YesArgs};
 use crate::config::BrokerArgs;
@@ -30,7 +32,7 @@ pub(crate) enum NotificationCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct NotificationListArgs {
-    /// Only those to the user with this id
+    /// Only those to the user with this id; users show tells it of an email
     #[arg(long, value_name = "ID")]
     pub(crate) user: Option<String>,
     /// Only those about this order
@@ -39,8 +41,8 @@ pub(crate) struct NotificationListArgs {
     /// Only mails, or only texts
     #[arg(long, value_parser = ["email", "sms"])]
     pub(crate) channel: Option<String>,
-    /// Only those of this type, as order_created
-    #[arg(long = "type", value_name = "TYPE")]
+    /// Only those of this type
+    #[arg(long = "type", value_name = "TYPE", value_parser = PossibleValuesParser::new(EventKind::ALL.map(EventKind::type_key)))]
     pub(crate) type_key: Option<String>,
     /// Only those that have come so far
     #[arg(long, value_parser = ["queued", "sent", "failed"])]

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::common::{OutputArgs, PlaceArgs, WalkArgs};
-use crate::config::{BrokerArgs, OtherPlaceArgs};
+use crate::config::{AuthPlaceArgs, BrokerArgs, NotifyPlaceArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrderCommand {
@@ -23,8 +23,9 @@ pub(crate) enum OrderCommand {
     /// Tell all that became of an order, in all services, and what it is waiting for
     ///
     /// The order service's database is --database-url. The databases of the other services are those of --auth-database-url and
-    /// --notify-database-url, or the same; dead letters are on --rabbitmq-url. What cannot be read is
-    /// named, and the rest is told.
+    /// --notify-database-url, or the same; dead letters are on --rabbitmq-url. What cannot be read,
+    /// whichever it is, is named, and the rest is told. Exit code 1 when
+    /// that leaves nothing.
     #[command(
         after_help = "Examples:\n  shopflow orders explain b2c3d4e5-f6a7-8901-bcde-f12345678901\n  NOTIFY_DATABASE_URL=postgres://shopflow@notify/shopflow shopflow orders explain b2c3d4e5-f6a7-8901-bcde-f12345678901"
     )]
@@ -41,7 +42,7 @@ pub(crate) enum OrderCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct OrderListArgs {
-    /// Only those of the user with this id
+    /// Only those of the user with this id; users show tells it of an email
     #[arg(long, value_name = "ID")]
     pub(crate) user: Option<String>,
     /// Only those in this state
@@ -70,7 +71,9 @@ pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) order: OrderArgs,
     #[command(flatten)]
-    pub(crate) others: OtherPlaceArgs,
+    pub(crate) auth: AuthPlaceArgs,
+    #[command(flatten)]
+    pub(crate) notify: NotifyPlaceArgs,
     #[command(flatten)]
     pub(crate) broker: BrokerArgs,
 }

@@ -13,6 +13,12 @@ pub(crate) struct ReconcileArgs {
     /// Let what is missing go out; needs RABBITMQ_URL, to see that no dead letter is sent twice
     #[arg(long)]
     pub(crate) fix: bool,
+    /// Mend also what is older than a week, of which the outbox has forgotten the event
+    ///
+    /// A dlq replay that runs meanwhile may have that event in hand, and then it is mailed twice:
+    /// see first that none runs.
+    #[arg(long, requires = "fix")]
+    pub(crate) forgotten: bool,
     /// Only what is at least so old: what is younger may be on its way
     #[arg(long, value_name = "AGE", default_value = "15m")]
     pub(crate) older_than: String,

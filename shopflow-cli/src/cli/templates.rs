@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use core_notify::EventKind;
 
 use super::common::{OutputArgs, PlaceArgs};
-use crate::config::OtherPlaceArgs;
+use crate::config::AuthPlaceArgs;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TemplateCommand {
@@ -57,7 +57,7 @@ pub(crate) struct TemplateRenderArgs {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     #[command(flatten)]
-    pub(crate) others: OtherPlaceArgs,
+    pub(crate) auth: AuthPlaceArgs,
 }
 
 #[derive(Debug, Args)]

@@ -62,6 +62,8 @@ pub(crate) struct CreateAdminArgs {
     #[arg(long)]
     pub(crate) last_name: String,
     #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
     pub(crate) place: PlaceArgs,
     #[command(flatten)]
     pub(crate) scrypt: ScryptArgs,
@@ -153,6 +155,8 @@ pub(crate) struct EndSessionsArgs {
     #[command(flatten)]
     pub(crate) yes: YesArgs,
     #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(flatten)]
     pub(crate) place: PlaceArgs,
 }
 
@@ -165,6 +169,8 @@ pub(crate) struct ResetPasswordArgs {
     pub(crate) set: bool,
     #[command(flatten)]
     pub(crate) yes: YesArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     #[command(flatten)]

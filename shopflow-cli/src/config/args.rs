@@ -32,11 +32,11 @@ settings! {
 }
 
 settings! {
-    /// Where the data of the other services is, if it is elsewhere.
-    OtherPlaceArgs {
+    /// Where the data of the auth service is, if it is elsewhere.
+    AuthPlaceArgs {
         auth_database_url = "AUTH_DATABASE_URL", "PostgreSQL of the auth service [default: DATABASE_URL]";
         auth_database_url_file = "AUTH_DATABASE_URL_FILE", "File with AUTH_DATABASE_URL in it";
-    } with { notify: NotifyPlaceArgs, }
+    }
 }
 
 settings! {

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use shopflow_http::{Edge, is_base_url};
 
 use super::args::{
-    BrokerArgs, DatabaseArgs, HttpArgs, LogArgs, NotifyPlaceArgs, OrdersArgs, OtherPlaceArgs,
+    AuthPlaceArgs, BrokerArgs, DatabaseArgs, HttpArgs, LogArgs, NotifyPlaceArgs, OrdersArgs,
     PeerArgs,
 };
 use super::limits::RedisConfig;
@@ -113,14 +113,11 @@ impl DatabaseArgs {
     }
 }
 
-impl OtherPlaceArgs {
-    /// The databases of auth and of notify, where they are not the one that is known already.
-    pub(crate) fn check(&self, problems: &mut Problems) -> [Option<DatabaseConfig>; 2] {
+impl AuthPlaceArgs {
+    /// The database of auth, where it is not the one that is known already.
+    pub(crate) fn check(&self, problems: &mut Problems) -> Option<DatabaseConfig> {
         let (url, file) = (&self.auth_database_url, &self.auth_database_url_file);
-        [
-            other(problems, "AUTH_DATABASE_URL", url, file),
-            self.notify.check(problems),
-        ]
+        other(problems, "AUTH_DATABASE_URL", url, file)
     }
 }
 

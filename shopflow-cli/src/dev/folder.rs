@@ -65,6 +65,12 @@ impl Folder {
         })
     }
 
+    /// Whether another process has a folder for itself. Nothing is made or written.
+    pub(crate) fn is_taken(path: &Path) -> bool {
+        let lock = File::open(path.join(LOCK));
+        lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

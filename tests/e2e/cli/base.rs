@@ -129,7 +129,7 @@ async fn config_show_masks_secrets_and_tells_where_values_come_from() {
     let process = Process::start(shopflow(), args, env);
     let code = process.wait_exit(SOON).await.unwrap().code();
     assert_eq!(code, Some(0), "{}", process.output());
-    let told = process.output();
+    let told = process.told();
     assert!(
         !told.contains("s3cret") && !told.contains("t0ken"),
         "{told}"

@@ -1,11 +1,13 @@
 //! `shopflow doctor`.
 
+mod folder;
+
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use shopflow_testkit::{Reply, Service};
 
-use super::Told;
+use super::{Told, environment};
 use crate::world::{AUTH, Backend, NOTIFY, ORDERS, World};
 
 back_ends! {
@@ -13,25 +15,18 @@ back_ends! {
         a_service_that_has_all_it_needs_is_healthy,
         a_wrong_setting_hides_nothing_else,
         what_is_away_or_silent_is_told_in_time_and_no_secret_with_it,
+        an_auth_that_is_silent_is_waited_for_once,
         a_queue_with_other_arguments_is_named_and_nothing_is_declared,
         tables_are_compared_with_the_scripts_of_the_program,
         a_token_that_auth_refuses_is_told,
         credentials_that_a_provider_refuses_are_told_and_nothing_is_sent,
         a_weak_secret_is_a_warning;
-    embedded:
-        a_folder_is_healthy_while_shopflow_dev_runs_on_it,
-        a_folder_on_which_nothing_runs_is_a_warning,
-        a_folder_that_is_none_fails;
 }
 
 /// Examines a service by its own environment, with some of it changed.
-async fn examined(world: &World, service: Service, changed: &[(&str, &str)]) -> Told {
-    let env = world.environment(service);
-    let mut env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, &**value)).collect();
-    for (name, value) in changed {
-        env.retain(|(known, _)| known != name);
-        env.push((name, value));
-    }
+async fn examined(world: &World, service: Service, changed: &[(&'static str, &str)]) -> Told {
+    let env = environment(world, service, changed);
+    let env: Vec<(&str, &str)> = env.iter().map(|(name, value)| (*name, &**value)).collect();
     let args = ["doctor", service.name(), "--output", "json"];
     let (code, output) = world.run(&args, &env).await;
     Told { code, output }
@@ -114,6 +109,21 @@ async fn what_is_away_or_silent_is_told_in_time_and_no_secret_with_it() {
     assert!(!told.output.contains("s3cret"), "{}", told.output);
     // One after another they would take 25 s.
     assert!(took < Duration::from_secs(15), "{took:?}");
+}
+
+/// It is asked for its health, and for each of two tokens.
+async fn an_auth_that_is_silent_is_waited_for_once() {
+    let world = World::start(Backend::Servers).await;
+    // The system takes connections for it, and nobody ever reads them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let begun = Instant::now();
+    let told = examined(&world, NOTIFY, &[("AUTH_SERVICE_URL", &url)]).await;
+    let took = begun.elapsed();
+    let found = document(&told);
+    assert!(of(&found, "auth")[0].starts_with("fail: "), "{found}");
+    assert_eq!(of(&found, "ORDER_SERVICE_TOKEN").len(), 1, "{found}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
 async fn a_queue_with_other_arguments_is_named_and_nothing_is_declared() {
@@ -215,55 +225,4 @@ async fn a_weak_secret_is_a_warning() {
     let found = of(&told.json(), "JWT_SECRET");
     assert_eq!(found, ["warn: looks as if it could be guessed"]);
     assert!(!told.output.contains(weak));
-}
-
-async fn of_folder(folder: &str) -> Told {
-    let args = ["doctor", "--data-dir", folder];
-    let (code, output) = crate::world::run(&args, &[]).await;
-    Told { code, output }
-}
-
-async fn a_folder_is_healthy_while_shopflow_dev_runs_on_it() {
-    let world = World::start(Backend::Embedded).await;
-    let told = of_folder(world.data_dir().unwrap().to_str().unwrap()).await;
-    assert_eq!(told.code, Some(0), "{}", told.output);
-    for name in [
-        "secret",
-        "database",
-        "outbox",
-        "dead letters",
-        "auth",
-        "orders",
-        "notify",
-    ] {
-        let line = told
-            .output
-            .lines()
-            .find(|line| line[4..].trim().starts_with(name));
-        assert!(
-            line.is_some_and(|line| line.starts_with("ok ")),
-            "{name}: {}",
-            told.output
-        );
-    }
-}
-
-async fn a_folder_on_which_nothing_runs_is_a_warning() {
-    let mut world = World::start(Backend::Embedded).await;
-    world.kill(AUTH).await;
-    let told = of_folder(world.data_dir().unwrap().to_str().unwrap()).await;
-    assert_eq!(told.code, Some(0), "{}", told.output);
-    assert!(told.output.contains("warn  services"), "{}", told.output);
-}
-
-async fn a_folder_that_is_none_fails() {
-    let folder = tempfile::tempdir().unwrap();
-    let told = of_folder(folder.path().to_str().unwrap()).await;
-    assert_eq!(told.code, Some(1), "{}", told.output);
-    assert!(told.output.starts_with("FAIL  folder"), "{}", told.output);
-    assert!(
-        told.output.ends_with("error: 1 check failed\n"),
-        "{}",
-        told.output
-    );
 }

@@ -11,7 +11,7 @@ use crate::world::{Backend, SOON, World, shopflow};
 
 /// What differs from one run to the next, by its shape: `x` is a hex digit, `d` a digit, `D` some of
 /// them; and what stands in its place.
-const SHAPES: [(&str, &str); 8] = [
+const SHAPES: [(&str, &str); 9] = [
     ("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", "id"),
     ("dddd-dd-ddTdd:dd:dd.dddZ", "<time>"),
     ("dddd-dd-dd dd:dd:dd JST", "<time>"),
@@ -19,12 +19,13 @@ const SHAPES: [(&str, &str); 8] = [
     ("127.0.0.1:D", "127.0.0.1:<port>"),
     ("D ms", "<ms> ms"),
     ("Dh Dm Ds", "<age>"),
+    ("Dh Dm", "<age>"),
     ("#xxxxxxxx", "#<number>"),
 ];
 
 /// The same for one run as for every other.
 #[derive(Default)]
-pub(super) struct Normaliser {
+pub(in crate::cli) struct Normaliser {
     /// What cannot be told by its shape.
     known: Vec<(String, &'static str)>,
     /// In the order in which they were met, so that it shows which are the same.
@@ -55,7 +56,7 @@ fn matched(shape: &str, text: &str) -> Option<usize> {
 
 impl Normaliser {
     /// Has this stand for that from now on.
-    pub(super) fn know(&mut self, what: impl Into<String>, name: &'static str) {
+    pub(in crate::cli) fn know(&mut self, what: impl Into<String>, name: &'static str) {
         self.known.push((what.into(), name));
     }
 
@@ -70,7 +71,7 @@ impl Normaliser {
 
     /// The text with names in the place of what differs. Columns are as wide as what is in them, so
     /// the blanks between them are always two.
-    pub(super) fn normal(&mut self, text: &str) -> String {
+    pub(in crate::cli) fn normal(&mut self, text: &str) -> String {
         let mut text = text.to_owned();
         for (what, name) in &self.known {
             text = text.replace(what, name);
@@ -99,15 +100,15 @@ impl Normaliser {
 }
 
 /// The transcripts of one noun.
-pub(super) struct Golden {
+pub(in crate::cli) struct Golden {
     name: &'static str,
-    pub(super) normal: Normaliser,
+    pub(in crate::cli) normal: Normaliser,
     text: String,
     documents: Vec<Value>,
 }
 
 impl Golden {
-    pub(super) fn new(name: &'static str) -> Self {
+    pub(in crate::cli) fn new(name: &'static str) -> Self {
         Self {
             name,
             normal: Normaliser::default(),
@@ -117,35 +118,49 @@ impl Golden {
     }
 
     /// A command on the data of a world, for people and for programs.
-    pub(super) async fn both(&mut self, world: &World, args: &[&str]) {
+    pub(in crate::cli) async fn both(&mut self, world: &World, args: &[&str]) {
         self.text(world, args).await;
         self.json(world, args).await;
     }
 
     /// A command on the data of a world, for people.
-    pub(super) async fn text(&mut self, world: &World, args: &[&str]) {
+    pub(in crate::cli) async fn text(&mut self, world: &World, args: &[&str]) {
         self.text_with(world, args, &[]).await;
     }
 
-    pub(super) async fn text_with(&mut self, world: &World, args: &[&str], env: &[(&str, &str)]) {
+    pub(in crate::cli) async fn text_with(
+        &mut self,
+        world: &World,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) {
         let ran = on(world, args, env).await;
         self.add_text(args, &ran);
     }
 
     /// A command on the data of a world, for programs.
-    pub(super) async fn json(&mut self, world: &World, args: &[&str]) {
-        let ran = on(world, &[args, &["--output", "json"]].concat(), &[]).await;
+    pub(in crate::cli) async fn json(&mut self, world: &World, args: &[&str]) {
+        self.json_with(world, args, &[]).await;
+    }
+
+    pub(in crate::cli) async fn json_with(
+        &mut self,
+        world: &World,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) {
+        let ran = on(world, &[args, &["--output", "json"]].concat(), env).await;
         self.add_json(args, &ran);
     }
 
     /// A command on no data.
-    pub(super) async fn alone(&mut self, args: &[&str], env: &[(&str, &str)]) {
+    pub(in crate::cli) async fn alone(&mut self, args: &[&str], env: &[(&str, &str)]) {
         let ran = run(args, env).await;
         self.add_text(args, &ran);
     }
 
     /// The same for programs.
-    pub(super) async fn alone_json(&mut self, args: &[&str], env: &[(&str, &str)]) {
+    pub(in crate::cli) async fn alone_json(&mut self, args: &[&str], env: &[(&str, &str)]) {
         let ran = run(&[args, &["--output", "json"]].concat(), env).await;
         self.add_json(args, &ran);
     }
@@ -165,9 +180,16 @@ impl Golden {
     fn add_json(&mut self, args: &[&str], ran: &Ran) {
         // Names in the place of numbers would be no JSON, and there are none in numbers.
         let told = self.normal.normal(&ran.stdout);
-        let output: Value = match told.trim() {
-            "" => Value::Null,
-            told => serde_json::from_str(told).unwrap_or_else(|error| panic!("{error}: {told}")),
+        let parsed = |line: &str| -> Value {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        };
+        // A stream has a document in each line.
+        let mut lines: Vec<Value> = told.lines().map(parsed).collect();
+        let output = match (lines.len(), is_stream(args)) {
+            (0, false) => Value::Null,
+            (1, false) => lines.remove(0),
+            (_, true) => Value::Array(lines),
+            (_, false) => panic!("more than one document: {told}"),
         };
         self.documents.push(json!({
             "command": self.normal.normal(&quoted(args)),
@@ -179,7 +201,7 @@ impl Golden {
 
     /// Compares with what is kept.
     #[track_caller]
-    pub(super) fn compare(self) {
+    pub(in crate::cli) fn compare(self) {
         if !self.text.is_empty() {
             compare(&format!("{}.txt", self.name), &self.text);
         }
@@ -188,6 +210,11 @@ impl Golden {
             compare(&format!("{}.json", self.name), &format!("{documents}\n"));
         }
     }
+}
+
+/// Whether a command tells programs one thing a line, and not all in one document.
+fn is_stream(args: &[&str]) -> bool {
+    args.first() == Some(&"reconcile")
 }
 
 fn quoted(args: &[&str]) -> String {
@@ -240,7 +267,7 @@ fn folder() -> PathBuf {
 
 /// Compares a file with what there is now, or writes it.
 #[track_caller]
-pub(super) fn compare(file: &str, now: &str) {
+pub(in crate::cli) fn compare(file: &str, now: &str) {
     let path = folder().join(file);
     if is_update() {
         std::fs::write(&path, now).unwrap();

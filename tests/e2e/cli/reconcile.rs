@@ -1,10 +1,12 @@
 //! `shopflow reconcile`: data is broken by hand, found, and mended.
 
-use serde_json::Value;
-use shopflow_testkit::{Channel, Fault, wait_until};
+mod caution;
 
-use super::{Told, told_with};
-use crate::world::{Backend, NOTIFY, ORDERS, Person, SOON, World};
+use serde_json::Value;
+use shopflow_testkit::wait_until;
+
+use super::{Told, broker, told_with};
+use crate::world::{Backend, Person, SOON, World};
 
 back_ends! {
     both:
@@ -15,24 +17,18 @@ back_ends! {
         a_mail_that_is_stuck_is_sent_and_the_text_beside_it_is_not,
         a_mail_that_is_stuck_is_sent_though_its_event_is_forgotten,
         an_order_that_its_history_contradicts_is_only_told,
-        what_is_a_dead_letter_is_left_to_who_replays_it,
         what_is_young_may_be_on_its_way;
     servers:
-        what_notify_does_not_tell_is_named_and_nothing_is_mended,
-        nothing_is_mended_without_a_broker_or_unasked;
+        what_notify_does_not_tell_is_named_and_nothing_is_mended;
 }
 
 async fn reconcile(world: &World, args: &[&str]) -> Told {
-    let broker = match world.backend() {
-        Backend::Servers => vec![("RABBITMQ_URL", &*world.setup.rabbitmq_url)],
-        Backend::Embedded => Vec::new(),
-    };
     let all = [
         &["reconcile", "--older-than", "0s", "--output", "json"],
         args,
     ]
     .concat();
-    told_with(world, &all, &broker).await
+    told_with(world, &all, &broker(world)).await
 }
 
 /// The lines that tell of findings, or of what was done, and the last one, which sums up.
@@ -221,28 +217,6 @@ async fn an_order_that_its_history_contradicts_is_only_told(on: Backend) {
     }
 }
 
-async fn what_is_a_dead_letter_is_left_to_who_replays_it(on: Backend) {
-    let world = World::start(on).await;
-    let jane = world.customer_with("jane", None).await;
-    let refuse = world.fail(Channel::Email, Fault::Refuse, Some(1), None);
-    refuse.await;
-    let order = world.place(&jane).await["id"].as_str().unwrap().to_owned();
-    wait_until("the dead letter is there", SOON, async || {
-        world.dead_letters().await == 1
-    })
-    .await;
-    // With or without its event in the outbox: its letter may be known by the order alone.
-    for table in ["notifications", "order_outbox"] {
-        forget(&world, &[table]).await;
-        let told = reconcile(&world, &["--fix", "--yes"]).await;
-        assert_eq!(told.code, Some(1), "{}", told.output);
-        let (findings, _) = lines(&told);
-        let why = format!("it is a dead letter; see: shopflow dlq list --order {order}");
-        assert_eq!(findings[0]["why_not"], why);
-    }
-    assert_eq!(world.mails().await.len(), 0);
-}
-
 async fn what_is_young_may_be_on_its_way(on: Backend) {
     let (world, _, _) = mailed(on).await;
     forget(&world, &ALL).await;
@@ -277,21 +251,5 @@ async fn what_notify_does_not_tell_is_named_and_nothing_is_mended() {
     );
     assert_eq!(sum["missing"][0]["service"], "notify");
     assert!(!told.output.contains("s3cret"), "{}", told.output);
-    assert_eq!(world.count("SELECT count(*) FROM order_outbox").await, 0);
-}
-
-async fn nothing_is_mended_without_a_broker_or_unasked() {
-    let (mut world, _, _) = mailed(Backend::Servers).await;
-    for service in [ORDERS, NOTIFY] {
-        world.kill(service).await;
-    }
-    forget(&world, &ALL).await;
-    let args = ["reconcile", "--fix", "--yes", "--older-than", "0s"];
-    let told = told_with(&world, &args, &[]).await;
-    assert_eq!(told.code, Some(2), "{}", told.output);
-    assert!(told.output.contains("RABBITMQ_URL"), "{}", told.output);
-    let told = reconcile(&world, &["--fix"]).await;
-    assert_eq!(told.code, Some(2), "{}", told.output);
-    assert!(told.output.contains("--yes"), "{}", told.output);
     assert_eq!(world.count("SELECT count(*) FROM order_outbox").await, 0);
 }

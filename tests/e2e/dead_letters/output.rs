@@ -105,7 +105,7 @@ async fn wrong_usage_is_told_all_at_once(on: Backend) {
     let wanted = "\
 error: --queue: must be one of notifications.order.created, notifications.order.shipped, notifications.user
 error: --order: must be an order's id
-error: --older-than: must be a duration such as 90m or 24h
+error: --older-than: must be a duration such as 90m or 24h, of 100 years at most
 ";
     assert_eq!(told.stderr, wanted);
 }

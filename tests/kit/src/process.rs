@@ -135,6 +135,13 @@ impl Process {
         self.text(|_| true)
     }
 
+    /// Everything written so far, standard error after standard output: which of the two arrives first
+    /// is chance.
+    #[must_use]
+    pub fn told(&self) -> String {
+        self.stdout() + &self.stderr()
+    }
+
     /// Everything written to standard output so far.
     #[must_use]
     pub fn stdout(&self) -> String {

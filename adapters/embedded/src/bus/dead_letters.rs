@@ -1,11 +1,15 @@
 //! Dead letters in hand. A letter leaves in the transaction that puts it where it goes.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
+use core_kernel::OrderId;
 use core_notify::{
-    DeadLetter, DeadLetterError, DeadLetterLog, DeadLetterNote, DeadLetters, LetterAction,
-    LettersInHand, WorkQueue,
+    DeadLetter, DeadLetterError, DeadLetterLog, DeadLetterNote, DeadLetters, Discarded,
+    LetterAction, LettersInHand, WorkQueue,
 };
 use sqlx::FromRow;
+use uuid::Uuid;
 
 use super::{DeadLetterRow, SqliteBus};
 use crate::database::Database;
@@ -33,12 +37,20 @@ const PUT: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, substr(?8, 1, 1000), ?9, ?10, ?11, ?12)";
 
 const NOTE: &str = "
-    INSERT INTO dead_letter_log (message_id, queue, class, action, reason, actor, at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    INSERT INTO dead_letter_log (message_id, queue, class, action, reason, actor, at, order_id,
+                                 event_type)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 
 const NOTES: &str = "
-    SELECT id, message_id, queue, class, action, reason, actor, at
+    SELECT id, message_id, order_id, event_type, queue, class, action, reason, actor, at
     FROM dead_letter_log WHERE message_id = ?1 ORDER BY id";
+
+const DISCARDED: &str = "
+    SELECT DISTINCT message_id, order_id, event_type FROM dead_letter_log AS noted
+    WHERE action = 'discard' AND (order_id = ?1 OR message_id = ?2)
+      AND NOT EXISTS (SELECT 1 FROM dead_letter_log AS later
+                      WHERE later.message_id = noted.message_id AND later.id > noted.id
+                        AND later.action <> 'discard')";
 
 #[derive(FromRow)]
 struct TakenRow {
@@ -141,6 +153,8 @@ impl SqliteBus {
                 .bind(note.reason.clone())
                 .bind(note.actor.clone())
                 .bind(Micros(note.at))
+                .bind(note.order_id.map(|id| id.0))
+                .bind(note.event_type.clone())
                 .execute(&mut *transaction)
                 .await?;
         }
@@ -177,6 +191,8 @@ impl DeadLetters for SqliteBus {
 struct NoteRow {
     id: i64,
     message_id: String,
+    order_id: Option<Uuid>,
+    event_type: Option<String>,
     queue: String,
     class: String,
     action: String,
@@ -194,12 +210,31 @@ impl TryFrom<NoteRow> for DeadLetterNote {
         Ok(Self {
             action: action.ok_or_else(|| DeadLetterError(unknown()))?,
             message_id: row.message_id,
+            order_id: row.order_id.map(OrderId),
+            event_type: row.event_type,
             queue: row.queue,
             class: row.class,
             reason: row.reason,
             actor: row.actor,
             at: row.at.0,
         })
+    }
+}
+
+#[derive(FromRow)]
+struct DiscardedRow {
+    message_id: String,
+    order_id: Option<Uuid>,
+    event_type: Option<String>,
+}
+
+impl From<DiscardedRow> for Discarded {
+    fn from(row: DiscardedRow) -> Self {
+        Self {
+            message_id: row.message_id,
+            order_id: row.order_id.map(OrderId),
+            event_type: row.event_type,
+        }
     }
 }
 
@@ -213,5 +248,21 @@ impl DeadLetterLog for SqliteBus {
         let rows = sqlx::query_as::<_, NoteRow>(NOTES).bind(message_id.to_owned());
         let rows = rows.fetch_all(self.0.read()).await.map_err(failed)?;
         rows.into_iter().map(DeadLetterNote::try_from).collect()
+    }
+
+    async fn discarded(
+        &self,
+        orders: &[OrderId],
+        message_ids: &[String],
+    ) -> Result<Vec<Discarded>, DeadLetterError> {
+        let orders = orders.iter().map(|id| (Some(id.0), None));
+        let ids = message_ids.iter().map(|id| (None, Some(id.clone())));
+        let mut all = HashSet::new();
+        for (order, id) in orders.chain(ids) {
+            let rows = sqlx::query_as::<_, DiscardedRow>(DISCARDED).bind(order);
+            let rows = rows.bind(id).fetch_all(self.0.read()).await;
+            all.extend(rows.map_err(failed)?.into_iter().map(Discarded::from));
+        }
+        Ok(all.into_iter().collect())
     }
 }

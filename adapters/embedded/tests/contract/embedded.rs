@@ -46,6 +46,38 @@ async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn who_only_looks_is_told_of_missing_scripts_and_applies_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, id) = with_an_order(folder.path()).await;
+    let file = folder.path().join("shopflow.db");
+    let (looking, missing) = Database::look(&file).await.unwrap();
+    assert_eq!(missing, Vec::<i64>::new());
+    assert!(looking.orders().find(id).await.unwrap().is_some());
+    let placed = placed(UserId::generate());
+    let context = RequestContext::generate();
+    let written = looking.orders().insert(&placed, &context).await;
+    assert!(written.is_err(), "{written:?}");
+    looking.close().await;
+
+    let mut sql = SqliteConnection::connect(&url).await.unwrap();
+    let forgotten = "DELETE FROM _sqlx_migrations WHERE version IN (60, 70)";
+    sqlx::query(forgotten).execute(&mut sql).await.unwrap();
+    for _ in 0..2 {
+        let (looking, missing) = Database::look(&file).await.unwrap();
+        assert_eq!(missing, [60, 70]);
+        looking.close().await;
+    }
+    let altered = "UPDATE _sqlx_migrations SET checksum = x'' WHERE version = 50";
+    sqlx::query(altered).execute(&mut sql).await.unwrap();
+    let refused = Database::look(&file).await.map(drop);
+    assert!(
+        matches!(refused, Err(OpenError::Migration(_))),
+        "{refused:?}"
+    );
+    assert!(Database::look(&folder.path().join("none")).await.is_err());
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shopflow.db");

@@ -3,19 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use async_trait::async_trait;
-use core_kernel::{Clock, SystemClock};
+use core_kernel::{Clock, OrderId, SystemClock};
 use core_notify::{
-    DeadLetterDesk, DeadLetterError, DeadLetterLog, DeadLetterNote, DeadLetters, LetterFilter,
-    WORK_QUEUES, WorkQueue,
+    DeadLetterDesk, DeadLetterError, DeadLetterLog, DeadLetterNote, DeadLetters, Discarded,
+    LetterFilter, WORK_QUEUES, WorkQueue,
 };
 use indicatif::ProgressBar;
 use shopflow_amqp::AmqpDeadLetters;
-use shopflow_postgres::{PgDeadLetterLog, Schema, schemas};
+use shopflow_postgres::{Schema, schemas};
 
 use super::wire;
-use crate::Failure;
 use crate::admin::actor::actor;
 use crate::admin::output::note;
 use crate::admin::place::{Data, Place};
@@ -67,11 +66,28 @@ impl FilterArgs {
 }
 
 impl LettersPlace {
+    /// The dead letters that belong to some data, for who only looks at them: in the same folder, or
+    /// on this broker.
+    ///
+    /// # Errors
+    /// When no broker was named, or the folder is of no use.
+    pub(in crate::admin) async fn of(
+        place: &Place,
+        broker: Option<&Secret>,
+    ) -> anyhow::Result<DeadLetterDesk> {
+        let place = match (place, broker) {
+            (Place::Folder(folder), _) => Self::Folder(folder.clone()),
+            (Place::Server(_), Some(url)) => Self::Broker(url.clone(), None),
+            (Place::Server(_), None) => return Err(anyhow!("RABBITMQ_URL is not set")),
+        };
+        place.open(&ProgressBar::hidden()).await
+    }
+
     /// Opens it. `bar` is what lines of the log must not be drawn over.
-    pub(in crate::admin) async fn open(
-        &self,
-        bar: &ProgressBar,
-    ) -> Result<DeadLetterDesk, Failure> {
+    ///
+    /// # Errors
+    /// When the database that was named does not answer, or the folder is of no use.
+    pub(super) async fn open(&self, bar: &ProgressBar) -> anyhow::Result<DeadLetterDesk> {
         let (letters, rows): (Arc<dyn DeadLetters>, Option<Arc<dyn DeadLetterLog>>) = match self {
             Self::Broker(url, database) => {
                 let letters = Arc::new(AmqpDeadLetters::new(url.expose().to_owned()));
@@ -80,7 +96,7 @@ impl LettersPlace {
             Self::Folder(folder) => {
                 let place = Place::Folder(folder.clone());
                 let Data::Folder(database) = place.open("shopflow dlq", 1).await? else {
-                    return Err(anyhow::anyhow!("a folder has no server").into());
+                    return Err(anyhow!("a folder has no server"));
                 };
                 let bus = Arc::new(database.bus());
                 (bus.clone(), Some(bus))
@@ -99,22 +115,21 @@ impl LettersPlace {
 }
 
 /// The log in the notification service's database, if that is the one that is named.
-async fn rows(
-    database: Option<&DatabaseConfig>,
-) -> Result<Option<Arc<dyn DeadLetterLog>>, Failure> {
+async fn rows(database: Option<&DatabaseConfig>) -> anyhow::Result<Option<Arc<dyn DeadLetterLog>>> {
     let Some(database) = database else {
         return Ok(None);
     };
     let place = Place::Server(database.clone());
-    let Data::Server(pool) = place.open("shopflow dlq", 1).await? else {
+    let data = place.open("shopflow dlq", 1).await?;
+    let Data::Server(pool) = &data else {
         return Ok(None);
     };
-    let found = schemas(&pool).await.context("DATABASE_URL")?;
+    let found = schemas(pool).await.context("DATABASE_URL")?;
     if !found.contains(&Schema::Notify) {
         note("DATABASE_URL has no notifications: what is done is only logged here");
         return Ok(None);
     }
-    Ok(Some(Arc::new(PgDeadLetterLog::new(pool))))
+    Ok(Some(data.dead_letter_log()))
 }
 
 /// A line on standard error for each letter that something is done with, and a row where the
@@ -141,6 +156,17 @@ impl DeadLetterLog for Audit {
     async fn notes_of(&self, message_id: &str) -> Result<Vec<DeadLetterNote>, DeadLetterError> {
         match &self.rows {
             Some(rows) => rows.notes_of(message_id).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn discarded(
+        &self,
+        orders: &[OrderId],
+        message_ids: &[String],
+    ) -> Result<Vec<Discarded>, DeadLetterError> {
+        match &self.rows {
+            Some(rows) => rows.discarded(orders, message_ids).await,
             None => Ok(Vec::new()),
         }
     }

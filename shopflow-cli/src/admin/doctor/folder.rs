@@ -4,11 +4,12 @@ use std::path::Path;
 
 use core_kernel::chain;
 use core_notify::{DeadLetters, WORK_QUEUES};
+use futures_util::future::{join, join_all};
 use serde_json::Value;
 use shopflow_embedded::{Database, OpenError};
 use shopflow_http::{HttpClient, health};
 
-use super::inside::waiting;
+use super::inside::{list, waiting};
 use super::verdict::{Finding, PATIENCE, bounded, fail, ok, warn};
 use crate::config::read_secret;
 use crate::dev::Folder;
@@ -21,10 +22,10 @@ pub(super) async fn examine(path: &Path) -> Vec<Finding> {
             return vec![fail("folder", error.to_string(), advice)];
         }
     };
-    let mut all = vec![secret(path)];
-    all.extend(bounded("database", "is another process stuck on it?", data(&file)).await);
-    all.extend(bounded("services", "restart shopflow dev", services(path)).await);
-    all
+    let data = bounded("database", "is another process stuck on it?", data(&file));
+    let services = bounded("services", "restart shopflow dev", services(path));
+    let (data, services) = join(data, services).await;
+    [vec![secret(path)], data, services].concat()
 }
 
 fn secret(path: &Path) -> Finding {
@@ -39,10 +40,10 @@ fn secret(path: &Path) -> Finding {
     }
 }
 
-/// The data, with what waits in it and what was given up. Opening it brings it up to date.
+/// The data, with what waits in it and what was given up.
 async fn data(file: &Path) -> Vec<Finding> {
-    let database = match Database::open(file).await {
-        Ok(database) => database,
+    let (database, missing) = match Database::look(file).await {
+        Ok(found) => found,
         Err(OpenError::Newer) => {
             let what = "was made by a newer version of ShopFlow";
             return vec![fail("database", what, "bring this program up to date")];
@@ -52,43 +53,60 @@ async fn data(file: &Path) -> Vec<Finding> {
             return vec![fail("database", chain(&error), advice)];
         }
     };
-    let mut all = vec![ok("database", "opens, and its tables are up to date")];
-    all.push(waiting(&database.outbox()).await);
-    let (bus, mut letters) = (database.bus(), 0);
-    for queue in WORK_QUEUES {
-        letters += bus.count(queue).await.unwrap_or_default();
-    }
-    all.push(match letters {
-        0 => ok("dead letters", "none"),
-        letters => warn(
-            "dead letters",
-            format!("{letters} events were given up"),
-            "see: shopflow dlq group",
-        ),
-    });
+    let all = match &*missing {
+        [] => vec![
+            ok("database", "opens, and its tables are up to date"),
+            waiting(&database.outbox()).await,
+            dead_letters(&database).await,
+        ],
+        // What is in tables of another shape cannot be told.
+        missing => {
+            let what = format!("scripts {} are not applied yet", list(missing));
+            vec![warn(
+                "database",
+                what,
+                "start shopflow dev, which applies them",
+            )]
+        }
+    };
     database.close().await;
     all
 }
 
+async fn dead_letters(database: &Database) -> Finding {
+    let (name, bus, mut letters) = ("dead letters", database.bus(), 0);
+    for queue in WORK_QUEUES {
+        letters += match bus.count(queue).await {
+            Ok(count) => count,
+            Err(error) => return fail(name, chain(&error), "mend the database first"),
+        };
+    }
+    match letters {
+        0 => ok(name, "none"),
+        letters => {
+            let what = format!("{letters} events were given up");
+            warn(name, what, "see: shopflow dlq group")
+        }
+    }
+}
+
 /// The services, if they run.
 async fn services(path: &Path) -> Vec<Finding> {
-    // Whoever gets the lock is alone here, and gives it back at once.
-    if Folder::open(path).is_ok() {
+    if !Folder::is_taken(path) {
         let advice = format!("start it: shopflow dev --data-dir {}", path.display());
         return vec![warn("services", "shopflow dev is not running", advice)];
     }
     let told = std::fs::read_to_string(path.join("dev.json")).unwrap_or_default();
     let told: Value = serde_json::from_str(&told).unwrap_or_default();
     let client = HttpClient::local();
-    let mut all = Vec::new();
-    for name in ["auth", "orders", "notify"] {
+    let each = ["auth", "orders", "notify"].map(async |name| {
+        const ADVICE: &str = "see what shopflow dev logs";
         let url = told[format!("{name}_url")].as_str().unwrap_or_default();
-        let answer = health(&client, url, PATIENCE).await;
-        all.push(match answer {
+        match health(&client, url, PATIENCE).await {
             Ok(told) if told.ready => ok(name, "is ready"),
-            Ok(_) => fail(name, "is not ready", "see what shopflow dev logs"),
-            Err(error) => fail(name, chain(&error), "see what shopflow dev logs"),
-        });
-    }
-    all
+            Ok(_) => fail(name, "is not ready", ADVICE),
+            Err(error) => fail(name, chain(&error), ADVICE),
+        }
+    });
+    join_all(each).await
 }

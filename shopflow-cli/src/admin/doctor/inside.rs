@@ -11,7 +11,7 @@ use shopflow_redis::Redis;
 use sqlx::PgPool;
 
 use super::clock::compare;
-use super::verdict::{Finding, PATIENCE, bounded, fail, ok, warn};
+use super::verdict::{Finding, PATIENCE, bounded, fail, late, ok, warn};
 use crate::config::{DatabaseConfig, RedisConfig, Secret};
 
 /// An event that waits longer is not on its way any more.
@@ -26,8 +26,11 @@ pub(super) async fn database(config: &DatabaseConfig, schema: Schema) -> Vec<Fin
         };
         let before = SystemClock.now();
         // A fresh connection takes its time, so the clock is asked for a second time.
-        if let Err(error) = shopflow_postgres::clock(&pool).await {
-            return vec![fail("database", chain(&error), ADVICE)];
+        match shopflow_postgres::clock(&pool).await {
+            Ok(_) => {}
+            // The pool has as much patience, and either may come to its end first.
+            Err(sqlx::Error::PoolTimedOut) => return vec![fail("database", late(), ADVICE)],
+            Err(error) => return vec![fail("database", chain(&error), ADVICE)],
         }
         let took = SystemClock.now().duration_since(before).as_millis();
         let mut all = vec![ok("database", format!("answers after {took} ms"))];
@@ -43,14 +46,16 @@ pub(super) async fn database(config: &DatabaseConfig, schema: Schema) -> Vec<Fin
     bounded("database", ADVICE, check).await
 }
 
+/// Versions of scripts, as people read them.
+pub(super) fn list(versions: &[i64]) -> String {
+    let versions = versions.iter().map(ToString::to_string);
+    versions.collect::<Vec<_>>().join(", ")
+}
+
 /// The scripts that were applied against those that this program has.
 async fn tables(pool: &PgPool, schema: Schema) -> Finding {
     let (name, service) = ("schema", schema.name());
     let migrate = format!("run: shopflow migrate {service}");
-    let list = |versions: &[i64]| {
-        let versions = versions.iter().map(ToString::to_string);
-        versions.collect::<Vec<_>>().join(", ")
-    };
     match drift(pool, schema).await {
         Err(error) => {
             let code = error

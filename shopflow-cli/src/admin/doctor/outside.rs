@@ -2,6 +2,7 @@
 
 use core_kernel::{Clock, SystemClock, chain};
 use core_notify::{SendError, Standing};
+use futures_util::future::join_all;
 use jiff::SignedDuration;
 use shopflow_http::{CallError, HttpClient, accepts, health};
 use shopflow_ses::SesSender;
@@ -48,32 +49,35 @@ pub(super) async fn peer(client: &HttpClient, peer: &PeerSettings) -> Vec<Findin
     .await
 }
 
-/// Whether auth takes our tokens. Auth is asked for all of them: it is who knows.
+/// Whether auth takes our tokens. Auth is asked for all of them at once: it is who knows.
 pub(super) async fn tokens(client: &HttpClient, peers: &[PeerSettings]) -> Vec<Finding> {
     let auth = peers.iter().find(|peer| peer.name == "auth");
     let Some(url) = auth.and_then(|auth| auth.url.as_ref()) else {
         return Vec::new();
     };
-    let mut all = Vec::new();
-    for peer in peers {
-        let Some(token) = &peer.token else {
-            continue;
-        };
-        let told = accepts(client, url, &token.value, PATIENCE).await;
-        let name = peer.token_name;
-        all.push(match told {
-            Ok(true) => ok(name, "auth takes it"),
-            Ok(false) => fail(
-                name,
-                "auth refuses it",
-                "make another with the JWT_SECRET of auth: shopflow token service --subject NAME",
-            ),
-            // That auth is away is told where auth is.
-            Err(CallError::Connect(_) | CallError::TimedOut(_)) => continue,
-            Err(error) => warn(name, chain(&error), "see what auth logs"),
-        });
-    }
-    all
+    let each = peers.iter().filter_map(|peer| {
+        let token = peer.token.as_ref()?;
+        Some(async {
+            let told = accepts(client, url, &token.value, PATIENCE).await;
+            taken(peer.token_name, told)
+        })
+    });
+    // That auth is away is told where auth is.
+    let all = tokio::time::timeout(PATIENCE, join_all(each)).await;
+    all.unwrap_or_default().into_iter().flatten().collect()
+}
+
+fn taken(name: &str, told: Result<bool, CallError>) -> Option<Finding> {
+    Some(match told {
+        Ok(true) => ok(name, "auth takes it"),
+        Ok(false) => fail(
+            name,
+            "auth refuses it",
+            "make another with the JWT_SECRET of auth: shopflow token service --subject NAME",
+        ),
+        Err(CallError::Connect(_) | CallError::TimedOut(_)) => return None,
+        Err(error) => warn(name, chain(&error), "see what auth logs"),
+    })
 }
 
 pub(super) async fn ses(region: &str, from: &str) -> Vec<Finding> {

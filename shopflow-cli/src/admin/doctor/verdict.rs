@@ -64,10 +64,12 @@ pub(super) async fn bounded(
     check: impl Future<Output = Vec<Finding>>,
 ) -> Vec<Finding> {
     let found = tokio::time::timeout(PATIENCE, check).await;
-    found.unwrap_or_else(|_| {
-        let what = format!("no answer within {} s", PATIENCE.as_secs());
-        vec![fail(name, what, advice)]
-    })
+    found.unwrap_or_else(|_| vec![fail(name, late(), advice)])
+}
+
+/// What is told of who did not answer in time.
+pub(super) fn late() -> String {
+    format!("no answer within {} s", PATIENCE.as_secs())
 }
 
 impl Finding {

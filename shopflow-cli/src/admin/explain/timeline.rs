@@ -17,9 +17,12 @@ pub(super) struct Happening {
 
 /// Everything that happened, oldest first.
 pub(super) fn timeline(known: &Known) -> Vec<Happening> {
-    let mut all: Vec<Happening> = known.history.iter().map(moved).collect();
-    all.extend(known.events.iter().flat_map(carried));
-    for (summary, attempts) in known.notifications.iter().flatten() {
+    let mut all = Vec::new();
+    if let Ok(own) = &known.own {
+        all.extend(own.history.iter().map(moved));
+        all.extend(own.events.iter().flat_map(carried));
+    }
+    for (summary, attempts) in known.notified.iter().flat_map(|notified| &notified.all) {
         all.extend(sent(summary, attempts));
     }
     all.extend(known.letters.iter().flatten().map(given_up));

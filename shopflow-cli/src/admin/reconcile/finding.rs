@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use core_kernel::{EventId, KEEP_PUBLISHED, NotificationId, OrderId};
-use core_notify::{EventKind, Heard, Stale};
+use core_kernel::{EventId, KEEP_PUBLISHED, NotificationId, OrderId, wire_time};
+use core_notify::{Discarded, EventKind, Heard, Stale};
 use core_orders::{Ledger, OrderEventKind};
 use jiff::Timestamp;
 
@@ -53,6 +53,48 @@ pub(super) struct Finding {
     pub(super) what: String,
     /// What mends it, or why nothing does.
     pub(super) cure: Result<Cure, String>,
+    /// The event of a resend, which nobody has but the queues and the dead letters.
+    pub(super) resend: Option<EventId>,
+}
+
+/// What the notification service knows of some orders and events.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    heard: HashSet<Heard>,
+    /// Messages that were discarded on purpose.
+    discarded: HashSet<String>,
+    /// The same, by their orders and types.
+    discarded_of: HashSet<(OrderId, String)>,
+}
+
+impl Noted {
+    pub(super) fn new(heard: Vec<Heard>, discarded: Vec<Discarded>) -> Self {
+        let about = discarded.iter();
+        let about = about.filter_map(|one| Some((one.order_id?, one.event_type.clone()?)));
+        Self {
+            heard: heard.into_iter().collect(),
+            discarded_of: about.collect(),
+            discarded: discarded.into_iter().map(|one| one.message_id).collect(),
+        }
+    }
+
+    fn has_heard(&self, order_id: OrderId, kind: OrderEventKind) -> bool {
+        let kind = EventKind::with_event_type(kind.event_type());
+        kind.is_some_and(|kind| {
+            let type_key = kind.type_key().to_owned();
+            self.heard.contains(&Heard { order_id, type_key })
+        })
+    }
+
+    /// Whether somebody has decided that nothing is to come of an event of an order.
+    fn is_discarded(&self, order_id: OrderId, kind: OrderEventKind, id: Option<EventId>) -> bool {
+        let about = (order_id, kind.event_type().to_owned());
+        self.discarded_of.contains(&about) || id.is_some_and(|id| self.has_discarded(id))
+    }
+
+    fn has_discarded(&self, id: EventId) -> bool {
+        self.discarded.contains(&id.to_string())
+    }
 }
 
 /// The times within which things are looked at.
@@ -71,31 +113,20 @@ impl Window {
     }
 }
 
-/// The type key of the notifications that follow from an event.
-fn type_key(kind: OrderEventKind) -> &'static str {
-    match kind {
-        OrderEventKind::Created => EventKind::OrderCreated.type_key(),
-        OrderEventKind::Shipped => EventKind::OrderShipped.type_key(),
-    }
-}
-
 /// The event from which notifications of a type follow, if it is an order's.
 fn event_of(type_key: &str) -> Option<OrderEventKind> {
+    let event_type = EventKind::with_type_key(type_key)?.event_type();
     let all = [OrderEventKind::Created, OrderEventKind::Shipped];
-    all.into_iter()
-        .find(|kind| self::type_key(*kind) == type_key)
+    all.into_iter().find(|kind| kind.event_type() == event_type)
 }
 
-/// What does not fit about an order. `heard` is what was written down; `None` where that is not known.
-pub(super) fn of_order(
-    ledger: &Ledger,
-    heard: Option<&HashSet<Heard>>,
-    window: &Window,
-) -> Vec<Finding> {
+/// What does not fit about an order. `noted` is what the notification service knows; `None` where that
+/// cannot be read.
+pub(super) fn of_order(ledger: &Ledger, noted: Option<&Noted>, window: &Window) -> Vec<Finding> {
     let mut all: Vec<Finding> = ledger
         .due()
         .filter(|(_, at)| window.has(*at))
-        .filter_map(|(kind, at)| of_event(ledger, kind, at, heard, window))
+        .filter_map(|(kind, at)| of_event(ledger, kind, at, noted, window))
         .collect();
     let last = ledger
         .steps
@@ -108,6 +139,7 @@ pub(super) fn of_order(
         notification_id: None,
         what,
         cure: Err("only a person can tell which of the two is right".to_owned()),
+        resend: None,
     }));
     all
 }
@@ -116,15 +148,17 @@ fn of_event(
     ledger: &Ledger,
     kind: OrderEventKind,
     at: Timestamp,
-    heard: Option<&HashSet<Heard>>,
+    noted: Option<&Noted>,
     window: &Window,
 ) -> Option<Finding> {
     let id = ledger.id;
     let what = kind.event_type();
-    let known = heard.map(|heard| {
-        let (order_id, type_key) = (id, type_key(kind).to_owned());
-        heard.contains(&Heard { order_id, type_key })
-    });
+    let event = ledger.event(kind);
+    let event_id = event.map(|event| event.event_id);
+    if noted.is_some_and(|noted| noted.is_discarded(id, kind, event_id)) {
+        return None;
+    }
+    let known = noted.map(|noted| noted.has_heard(id, kind));
     let finding = |finding, event_id, unsure, what| Finding {
         kind: finding,
         order_id: Some(id),
@@ -139,10 +173,12 @@ fn of_event(
             }),
             None => Err("whether it was mailed cannot be read".to_owned()),
         },
+        resend: None,
     };
-    match ledger.event(kind) {
+    match event {
         Some(event) => {
             let published = event.published_at.filter(|at| *at <= window.until)?;
+            let published = wire_time::format(published);
             let what =
                 format!("{what} went out at {published}, and nothing was written down of it");
             (known == Some(false)).then(|| finding(Kind::Unheard, event.event_id, false, what))
@@ -155,6 +191,7 @@ fn of_event(
                 None => !pruned,
             };
             let event_id = EventId::derived(id.0, what, at);
+            let at = wire_time::format(at);
             let what =
                 format!("{what} of {at} is not in the outbox, nor was anything written down of it");
             missing.then(|| finding(Kind::Missing, event_id, pruned, what))
@@ -162,10 +199,15 @@ fn of_event(
     }
 }
 
-/// What does not fit about a notification that is stuck; nothing if its event is on its way. `ledger`
-/// is its order's.
-pub(super) fn of_stale(stale: &Stale, ledger: Option<&Ledger>, window: &Window) -> Option<Finding> {
-    if !window.has(stale.since) {
+/// What does not fit about a notification that is stuck; nothing if its event is on its way, or was
+/// discarded. `ledger` is its order's.
+pub(super) fn of_stale(
+    stale: &Stale,
+    ledger: Option<&Ledger>,
+    noted: &Noted,
+    window: &Window,
+) -> Option<Finding> {
+    if !window.has(stale.since) || noted.has_discarded(stale.event_id) {
         return None;
     }
     let mut events = ledger.into_iter().flat_map(|ledger| &ledger.events);
@@ -176,10 +218,7 @@ pub(super) fn of_stale(stale: &Stale, ledger: Option<&Ledger>, window: &Window) 
     }
     let cure = match (ledger, event_of(&stale.type_key)) {
         // The event would be taken for the order's own, and sent on every channel.
-        _ if stale.resent => Err(
-            "its event is not kept; send the first one again: shopflow notifications resend"
-                .to_owned(),
-        ),
+        _ if stale.resent => Err("its event is not kept".to_owned()),
         (_, None) => {
             Err("its token is of no use any more; who needs one asks for another".to_owned())
         }
@@ -191,7 +230,8 @@ pub(super) fn of_stale(stale: &Stale, ledger: Option<&Ledger>, window: &Window) 
             unsure: false,
         }),
     };
-    let (channel, key, since) = (stale.channel.as_str(), &stale.type_key, stale.since);
+    let (channel, key) = (stale.channel.as_str(), &stale.type_key);
+    let since = wire_time::format(stale.since);
     Some(Finding {
         kind: Kind::Stale,
         order_id: stale.order_id,
@@ -201,6 +241,7 @@ pub(super) fn of_stale(stale: &Stale, ledger: Option<&Ledger>, window: &Window) 
             stale.id
         ),
         cure,
+        resend: stale.resent.then_some(stale.event_id),
     })
 }
 

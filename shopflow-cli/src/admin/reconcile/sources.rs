@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
-use core_kernel::{OrderId, chain};
-use core_notify::{LetterFilter, NotificationLedger};
+use core_kernel::{EventId, OrderId, chain};
+use core_notify::{DeadLetterLog, NotificationLedger};
 use core_orders::{OrderLedger, OrderStore};
-use indicatif::ProgressBar;
 use shopflow_amqp::topology;
 
 use super::finding::Cure;
@@ -21,26 +20,23 @@ pub(super) struct Sources {
     pub(super) ledger: Arc<dyn OrderLedger>,
     pub(super) orders: Arc<dyn OrderStore>,
     pub(super) notifications: Arc<dyn NotificationLedger>,
+    pub(super) log: Arc<dyn DeadLetterLog>,
 }
+
+const COMMAND: &str = "shopflow reconcile";
 
 impl Sources {
     pub(super) async fn open(
         place: &Place,
         notify: Option<DatabaseConfig>,
     ) -> Result<(Self, Data), Failure> {
-        let own = place.open("shopflow reconcile", 2).await?;
-        let other = match notify {
-            Some(database) => {
-                Place::Server(database)
-                    .open("shopflow reconcile", 2)
-                    .await?
-            }
-            None => own.clone(),
-        };
+        let own = place.open(COMMAND, 2).await?;
+        let other = own.beside(notify, COMMAND).await?;
         let sources = Self {
             ledger: own.order_ledger(),
             orders: own.orders(),
             notifications: other.notification_ledger(),
+            log: other.dead_letter_log(),
         };
         Ok((sources, own))
     }
@@ -65,30 +61,27 @@ impl Afloat {
         data: &Data,
         broker: Option<&Secret>,
     ) -> anyhow::Result<Self> {
-        let (letters, waiting) = match (place, data, broker) {
-            (Place::Folder(folder), Data::Folder(database), _) => {
+        let desk = LettersPlace::of(place, broker).await?;
+        let waiting = match (data, broker) {
+            (Data::Folder(database), _) => {
                 let counts = database.counts().await.context("the folder")?;
-                let letters = LettersPlace::Folder(folder.clone());
-                (letters, counts.bus_waiting + counts.bus_retrying)
+                counts.bus_waiting + counts.bus_retrying
             }
-            (_, _, Some(url)) => {
+            (Data::Server(_), Some(url)) => {
                 let waiting = topology::waiting(url.expose()).await;
-                let waiting =
-                    waiting.map_err(|error| anyhow!("RABBITMQ_URL: {}", chain(&*error)))?;
-                (LettersPlace::Broker(url.clone(), None), waiting)
+                waiting.map_err(|error| anyhow!("RABBITMQ_URL: {}", chain(&*error)))?
             }
-            _ => return Err(anyhow!("RABBITMQ_URL is not set")),
+            (Data::Server(_), None) => return Err(anyhow!("RABBITMQ_URL is not set")),
         };
-        let desk = letters.open(&ProgressBar::hidden()).await;
-        let desk = desk.map_err(|_| anyhow!("the dead letters cannot be opened"))?;
-        let all = desk.list(&LetterFilter::default(), None).await?;
-        let about = all.iter().filter_map(|letter| {
-            let order = letter.order_id()?;
-            Some((order, letter.event_type.clone()?))
+        let (mut letters, mut given_up) = (HashSet::new(), HashSet::new());
+        let looked = desk.look(|letter| {
+            letters.insert(letter.message_id.clone());
+            given_up.extend(letter.order_id().zip(letter.event_type.clone()));
         });
+        looked.await?;
         Ok(Self {
-            given_up: about.collect(),
-            letters: all.into_iter().map(|letter| letter.message_id).collect(),
+            letters,
+            given_up,
             waiting,
         })
     }
@@ -102,11 +95,24 @@ impl Afloat {
                 "it is a dead letter; see: shopflow dlq list --order {order}"
             ));
         }
-        (cure.unsure && self.waiting > 0).then(|| {
-            let waiting = self.waiting;
-            format!(
-                "it may be one of {waiting} events that wait in the queues; let them drain first"
-            )
-        })
+        (cure.unsure && self.waiting > 0).then(|| self.among_others())
+    }
+
+    /// What to do about a resend that is stuck. Whoever sends the first one again while its event is
+    /// still somewhere has it go out twice.
+    pub(super) fn of_resend(&self, event: EventId) -> String {
+        if self.letters.contains(&event.to_string()) {
+            return format!("its event is a dead letter; see: shopflow dlq replay {event}");
+        }
+        match self.waiting {
+            0 => "its event is nowhere any more; send the first one again: shopflow notifications resend"
+                .to_owned(),
+            _ => self.among_others(),
+        }
+    }
+
+    fn among_others(&self) -> String {
+        let waiting = self.waiting;
+        format!("it may be one of {waiting} events that wait in the queues; let them drain first")
     }
 }

@@ -1,13 +1,13 @@
 //! Going through everything, a part at a time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use core_kernel::{Clock, OrderId, RequestContext, SystemClock, chain, wire_time};
 use core_orders::{Ledger, OrderEvent, Repair};
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
-use super::finding::{Cure, Finding, Kind, Window, of_order, of_stale};
+use super::finding::{Cure, Finding, Kind, Noted, Window, of_order, of_stale};
 use super::sources::{Afloat, Sources};
 use crate::Failure;
 use crate::admin::actor::actor;
@@ -16,6 +16,10 @@ use crate::cli::Output;
 
 /// Orders, or notifications, that are in memory at one time.
 const PART: u32 = 500;
+
+/// Letters that somebody has in hand are seen by nobody else; their replay mails under the old id, and
+/// `--fix` would under another.
+const FORGOTTEN: &str = "its id is forgotten after a week, and a dlq replay that runs now may be mailing it; once none runs, add --forgotten";
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -60,9 +64,11 @@ pub(super) struct Walk {
     /// What is on its way; `None` where that is not known, and then nothing is mended.
     pub(super) afloat: Option<Afloat>,
     pub(super) window: Window,
-    /// How findings are told; `None` if they are only counted.
+    /// How findings are told; `None` for people, beside the result, before they are asked.
     pub(super) output: Option<Output>,
     pub(super) mends: bool,
+    /// Whether events go out of which the outbox has forgotten under which id they did before.
+    pub(super) forgotten: bool,
     pub(super) bar: ProgressBar,
     pub(super) report: Report,
 }
@@ -74,7 +80,7 @@ impl Walk {
     }
 
     async fn orders(&mut self) -> Result<(), Failure> {
-        let (mut last, mut heard_of) = (None, true);
+        let (mut last, mut asks) = (None, true);
         loop {
             let part = self.sources.ledger.ledgers_after(last, PART).await;
             let part = match part {
@@ -88,13 +94,13 @@ impl Walk {
                 return Ok(());
             };
             last = Some(end.id);
-            let heard = match heard_of {
-                true => self.heard(&part).await,
+            let noted = match asks {
+                true => self.noted(&part).await,
                 false => None,
             };
-            heard_of = heard.is_some();
+            asks = noted.is_some();
             for ledger in &part {
-                for finding in of_order(ledger, heard.as_ref(), &self.window) {
+                for finding in of_order(ledger, noted.as_ref(), &self.window) {
                     self.take(finding).await?;
                 }
             }
@@ -103,15 +109,20 @@ impl Walk {
         }
     }
 
-    async fn heard(&mut self, part: &[Ledger]) -> Option<HashSet<core_notify::Heard>> {
+    async fn noted(&mut self, part: &[Ledger]) -> Option<Noted> {
         let ids: Vec<OrderId> = part.iter().map(|ledger| ledger.id).collect();
-        match self.sources.notifications.heard(&ids).await {
-            Ok(heard) => Some(heard.into_iter().collect()),
-            Err(error) => {
-                self.report.missing.push(("notify", chain(&error)));
-                None
-            }
-        }
+        let events = part.iter().flat_map(|ledger| &ledger.events);
+        let events: Vec<String> = events.map(|event| event.event_id.to_string()).collect();
+        let heard = self.sources.notifications.heard(&ids).await;
+        let heard = self.told(heard)?;
+        let discarded = self.sources.log.discarded(&ids, &events).await;
+        Some(Noted::new(heard, self.told(discarded)?))
+    }
+
+    /// What the notification service tells; that it does not is told once.
+    fn told<T, E: std::error::Error + 'static>(&mut self, answer: Result<T, E>) -> Option<T> {
+        let missing = |error: E| self.report.missing.push(("notify", chain(&error)));
+        answer.map_err(missing).ok()
     }
 
     async fn queued(&mut self) -> Result<(), Failure> {
@@ -127,17 +138,20 @@ impl Walk {
         let (until, mut last) = (self.window.until, None);
         loop {
             let part = self.sources.notifications.stale(until, last, PART).await;
-            let part = match part {
-                Ok(part) => part,
-                Err(error) => {
-                    self.report.missing.push(("notify", chain(&error)));
-                    return Ok(());
-                }
+            let Some(part) = self.told(part) else {
+                return Ok(());
             };
             let Some(end) = part.last() else {
                 return Ok(());
             };
             last = Some(end.id);
+            let events = part.iter().map(|stale| stale.event_id.to_string());
+            let events: Vec<String> = events.collect();
+            let discarded = self.sources.log.discarded(&[], &events).await;
+            let Some(discarded) = self.told(discarded) else {
+                return Ok(());
+            };
+            let noted = Noted::new(Vec::new(), discarded);
             let ids: Vec<OrderId> = part.iter().filter_map(|stale| stale.order_id).collect();
             // That orders cannot be read was told on the way through them.
             let ledgers = self.sources.ledger.ledgers_of(&ids).await;
@@ -146,7 +160,7 @@ impl Walk {
                 ledgers.into_iter().map(|one| (one.id, one)).collect();
             for stale in &part {
                 let ledger = stale.order_id.and_then(|id| ledgers.get(&id));
-                if let Some(finding) = of_stale(stale, ledger, &self.window) {
+                if let Some(finding) = of_stale(stale, ledger, &noted, &self.window) {
                     self.take(finding).await?;
                 }
             }
@@ -156,9 +170,7 @@ impl Walk {
 
     /// Counts a finding, mends it if that is wanted and possible, and tells of it.
     async fn take(&mut self, mut finding: Finding) -> Result<(), Failure> {
-        if let (Ok(cure), Some(afloat)) = (&finding.cure, &self.afloat)
-            && let Some(why) = afloat.forbids(cure)
-        {
+        if let Some(why) = self.obstacle(&finding) {
             finding.cure = Err(why);
         }
         let mut mended = false;
@@ -172,10 +184,30 @@ impl Walk {
         self.report.curable += u64::from(finding.cure.is_ok());
         self.report.mended += u64::from(mended);
         self.bar.suspend(|| match self.output {
-            None => Ok(()),
+            None => {
+                note(&finding.line(false));
+                Ok(())
+            }
             Some(Output::Json) => say(&finding.json(mended, self.window.now).to_string()),
             Some(Output::Table) => say(&finding.line(mended)),
         })
+    }
+
+    /// Why a finding is not mended now, beside what it says itself.
+    fn obstacle(&self, finding: &Finding) -> Option<String> {
+        let afloat = self.afloat.as_ref();
+        match (&finding.cure, finding.resend) {
+            (Err(_), Some(event)) => Some(match afloat {
+                Some(afloat) => afloat.of_resend(event),
+                None => format!("look first: shopflow dlq show {event}"),
+            }),
+            (Err(_), None) => None,
+            (Ok(cure), _) => {
+                let afloat = afloat.and_then(|afloat| afloat.forbids(cure));
+                let forgotten = cure.unsure && !self.forgotten;
+                afloat.or_else(|| forgotten.then(|| FORGOTTEN.to_owned()))
+            }
+        }
     }
 
     /// Lets the event go out that mends a finding; a note of who did it is kept with it, and told on

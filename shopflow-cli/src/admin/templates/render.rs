@@ -12,7 +12,6 @@ use shopflow_http::view;
 
 use super::{channels, templates};
 use crate::Failure;
-use crate::admin::explain::other;
 use crate::admin::orders::{broken, order_id, unknown};
 use crate::admin::output::{facts, json, say};
 use crate::admin::place::{Place, failed};
@@ -72,7 +71,7 @@ fn checked(
     if args.html.is_some() && channel == Some("sms") {
         problems.add("--html", "a text has no HTML");
     }
-    let [auth, _] = args.others.check(&mut problems);
+    let auth = args.auth.check(&mut problems);
     let place = match &args.order {
         Some(_) => args.place.check(&mut problems).map(Some),
         None => Some(None),
@@ -89,7 +88,8 @@ async fn read(
     let data = place.open("shopflow templates", 2).await?;
     let found = data.orders().find(order_id(id)?).await.map_err(broken)?;
     let order = found.ok_or_else(|| unknown(id))?;
-    let users = other(&data, auth).await?.users();
+    let auth = data.beside(auth, "shopflow templates").await?;
+    let users = auth.users();
     let user = users.find(order.user_id).await;
     let user = user.with_context(|| failed("auth"))?;
     let gone = || Failure::NotFound(format!("the customer of order {id} has no account"));

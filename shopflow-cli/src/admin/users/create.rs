@@ -3,13 +3,14 @@
 use anyhow::anyhow;
 use core_auth::{Email, PersonName, RegisterError, Registration, UserRole};
 use core_kernel::RequestContext;
+use shopflow_http::view;
 
 use super::password::{password, with_hasher};
 use crate::Failure;
 use crate::admin::actor::doing;
-use crate::admin::output::say;
+use crate::admin::output::{json, say};
 use crate::admin::place::failed;
-use crate::cli::CreateAdminArgs;
+use crate::cli::{CreateAdminArgs, Output};
 use crate::config::{ADMIN_PASSWORD, Problems};
 
 pub(super) async fn create_admin(args: &CreateAdminArgs) -> Result<(), Failure> {
@@ -44,5 +45,8 @@ pub(super) async fn create_admin(args: &CreateAdminArgs) -> Result<(), Failure> 
             return Err(Failure::Failed(error.context("no admin was made")));
         }
     };
-    say(&format!("admin {} made", user.id))
+    match args.output.output {
+        Output::Json => json(&view::user(&user)),
+        Output::Table => say(&format!("admin {} made", user.id)),
+    }
 }

@@ -9,6 +9,7 @@ use core_auth::{
 };
 use core_kernel::{RequestContext, SystemClock};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use shopflow_hashing::BlockingHasher;
 
 use super::{broken, failure};
@@ -16,10 +17,10 @@ use crate::Failure;
 use crate::admin::actor::doing;
 use crate::admin::ask::confirm;
 use crate::admin::orders::Elsewhere;
-use crate::admin::output::say;
+use crate::admin::output::{json, say};
 use crate::admin::place::Data;
 use crate::admin::token::dev_keys;
-use crate::cli::ResetPasswordArgs;
+use crate::cli::{Output, ResetPasswordArgs};
 use crate::config::{NEW_PASSWORD, PasswordSource, Problems};
 
 /// From the environment or, at a terminal, from a prompt; never from an argument, which everybody
@@ -69,7 +70,10 @@ async fn set(args: &ResetPasswordArgs, accounts: &Accounts, user: &User) -> Resu
     let by = doing(&context);
     let done = accounts.set_password(user.id, new, &by).await;
     done.map_err(|error| failure(error, &args.user))?;
-    say(&format!("{email} has another password, and no session"))
+    match args.output.output {
+        Output::Json => json(&json!({ "user_id": user.id, "done": "set" })),
+        Output::Table => say(&format!("{email} has another password, and no session")),
+    }
 }
 
 /// Auth's own flow: a token that only the mail has, by the same outbox and queues.
@@ -105,7 +109,10 @@ async fn mail(
     let by = doing(&context);
     let asked = auth.mail_password_reset(&user.email, &by).await;
     asked.map_err(broken)?;
-    say(&format!(
-        "{email} is sent a mail, unless one was sent within the last minute"
-    ))
+    match args.output.output {
+        Output::Json => json(&json!({ "user_id": user.id, "done": "mail_asked" })),
+        Output::Table => say(&format!(
+            "{email} is sent a mail, unless one was sent within the last minute"
+        )),
+    }
 }

@@ -10,8 +10,8 @@ use super::{accounts, broken, failure, open};
 use crate::Failure;
 use crate::admin::actor::doing;
 use crate::admin::ask::confirm;
-use crate::admin::output::{listing, say, time_or_null, when, when_any};
-use crate::cli::{EndSessionsArgs, PlaceArgs, SessionListArgs};
+use crate::admin::output::{json, listing, say, time_or_null, when, when_any};
+use crate::cli::{EndSessionsArgs, Output, PlaceArgs, SessionListArgs};
 
 async fn of(name: &str, place: &PlaceArgs) -> Result<(User, Sessions), Failure> {
     let data = open(place).await?;
@@ -61,13 +61,19 @@ pub(super) async fn end(args: &EndSessionsArgs) -> Result<(), Failure> {
             OperateError::NotFound => unknown(),
             error => broken(error),
         })?;
-        return say(&match ended {
-            true => format!("session {id} of {email} has ended"),
-            false => format!("session {id} of {email} had ended before"),
-        });
+        return match (args.output.output, ended) {
+            (Output::Json, ended) => json(&json!({
+                "user_id": user.id, "session_id": session, "ended": ended,
+            })),
+            (Output::Table, true) => say(&format!("session {id} of {email} has ended")),
+            (Output::Table, false) => say(&format!("session {id} of {email} had ended before")),
+        };
     }
     confirm(&format!("End all sessions of {email}?"), args.yes.yes)?;
     let ended = sessions.end_all(user.id, &doing(&context)).await;
     ended.map_err(broken)?;
-    say(&format!("{email} has no session"))
+    match args.output.output {
+        Output::Json => json(&json!({ "user_id": user.id, "session_id": null, "ended": true })),
+        Output::Table => say(&format!("{email} has no session")),
+    }
 }

@@ -20,7 +20,7 @@ impl Stack {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Runs a command of the program to its end: exit code and all output.
+    /// Runs a command of the program to its end: exit code and all output, as [`Process::told`] has it.
     pub async fn run<A: AsRef<OsStr>>(
         &self,
         args: &[A],
@@ -29,7 +29,7 @@ impl Stack {
         let process = Process::start(&self.program, args, env.iter().copied());
         let status = process.wait_exit(READY).await;
         let status = status.unwrap_or_else(|| panic!("{} does not end", process.pid()));
-        (status.code(), process.output())
+        (status.code(), process.told())
     }
 
     /// The same, with a command that works on the database of this stack.

@@ -42,14 +42,27 @@ fn placed(at: Timestamp, event: Option<Option<Timestamp>>) -> Ledger {
 const NONE: [Kind; 0] = [];
 
 fn kinds(ledger: &Ledger, heard: Option<bool>) -> Vec<Kind> {
-    let heard = heard.map(|heard| {
+    let noted = heard.map(|heard| {
         let type_key = "order_created".to_owned();
         let order_id = ledger.id;
         let all = heard.then_some(Heard { order_id, type_key });
-        all.into_iter().collect::<HashSet<_>>()
+        Noted::new(all.into_iter().collect(), Vec::new())
     });
-    let found = of_order(ledger, heard.as_ref(), &window());
+    kinds_of(ledger, noted.as_ref())
+}
+
+fn kinds_of(ledger: &Ledger, noted: Option<&Noted>) -> Vec<Kind> {
+    let found = of_order(ledger, noted, &window());
     found.iter().map(|finding| finding.kind).collect()
+}
+
+fn discarded(message_id: &str, order_id: Option<OrderId>, event_type: &str) -> Noted {
+    let discarded = Discarded {
+        message_id: message_id.to_owned(),
+        order_id,
+        event_type: Some(event_type.to_owned()),
+    };
+    Noted::new(Vec::new(), vec![discarded])
 }
 
 #[test]
@@ -98,16 +111,38 @@ fn a_resend_that_is_stuck_is_told_and_not_mended() {
         resent: false,
         since: ago(4),
     };
-    let of = |stale: &Stale| of_stale(stale, Some(&ledger), &window()).unwrap().cure;
-    assert!(of(&stale).is_ok());
+    let none = Noted::default();
+    let of = |stale: &Stale| of_stale(stale, Some(&ledger), &none, &window()).unwrap();
+    assert!(of(&stale).cure.is_ok());
     stale.resent = true;
-    assert!(of(&stale).is_err());
+    assert!(of(&stale).cure.is_err());
+    assert_eq!(of(&stale).resend, Some(stale.event_id));
+    let gone = discarded(&stale.event_id.to_string(), None, "");
+    assert_eq!(of_stale(&stale, Some(&ledger), &gone, &window()), None);
+}
+
+#[test]
+fn what_was_discarded_on_purpose_is_found_neither_by_its_id_nor_by_its_order() {
+    let out = placed(ago(5), Some(Some(ago(4))));
+    let id = out.events[0].event_id.to_string();
+    assert_eq!(
+        kinds_of(&out, Some(&discarded(&id, None, "OrderCreated"))),
+        NONE
+    );
+    // The outbox has forgotten under which id it went out.
+    let gone = placed(ago(24 * 30), None);
+    let by_order = |event_type| discarded("another", Some(gone.id), event_type);
+    assert_eq!(kinds_of(&gone, Some(&by_order("OrderCreated"))), NONE);
+    assert_eq!(
+        kinds_of(&gone, Some(&by_order("OrderShipped"))),
+        [Kind::Missing]
+    );
 }
 
 #[test]
 fn a_missing_event_gets_the_same_id_however_often_it_is_found() {
     let ledger = placed(ago(5), None);
-    let none = HashSet::new();
+    let none = Noted::default();
     let of = || of_order(&ledger, Some(&none), &window()).remove(0).cure;
     assert_eq!(of().unwrap().event_id, of().unwrap().event_id);
 }
