@@ -13,10 +13,10 @@ pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that nobody used for so long is tried before it is used: the server may have been
 /// restarted. Busy ones are not, since that would double the round trips.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+pub(crate) const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
 /// A connection that does not answer by then is closed instead of kept.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The URL is no PostgreSQL URL.
 #[derive(Debug, thiserror::Error)]

@@ -11,11 +11,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Describe, Either, Error, Execute, Executor, Postgres, SqlStr};
+use sqlx::{Connection, Describe, Either, Error, Execute, Executor, Postgres, SqlStr};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::is_unavailable;
-use crate::pool::ACQUIRE_TIMEOUT;
+use crate::pool::{ACQUIRE_TIMEOUT, RELEASE_TIMEOUT, TRUSTED_IDLE};
 
 /// So many connections stay with the pool, for transactions and for work in the background. A pool of
 /// fewer than twice as many keeps to its own ways, so that nobody in it is left without.
@@ -24,6 +24,10 @@ const SPARE: u32 = 5;
 /// A connection that was not used for so long goes back to the pool, which tries it. Short: the server
 /// may have gone meanwhile, and who is lent a dead connection is told 503.
 const KEPT_FOR: Duration = Duration::from_millis(50);
+
+/// After a connection was found lost, others are tried before they are used, for as long as the pool
+/// would trust them without.
+const DOUBTED_FOR: Duration = TRUSTED_IDLE;
 
 /// A pool for single statements, each of which is read whole.
 #[derive(Clone, Debug)]
@@ -37,6 +41,8 @@ struct Inner {
     /// One for each connection that may be lent or kept, so that waiting is fair.
     permits: Semaphore,
     kept: Mutex<Vec<Kept>>,
+    /// When a connection was last found lost.
+    lost: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +69,7 @@ impl WarmPool {
             permits: Semaphore::new(most as usize),
             pool,
             kept: Mutex::default(),
+            lost: Mutex::default(),
         }))
     }
 
@@ -78,7 +85,7 @@ impl WarmPool {
         let permit = permit.map_err(|_| Error::PoolClosed)?;
         let connection = match self.0.take() {
             Some(connection) => connection,
-            None => self.0.pool.acquire().await?,
+            None => self.0.acquire().await?,
         };
         Ok(Lent {
             connection,
@@ -91,6 +98,19 @@ impl WarmPool {
 impl Inner {
     fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One of the pool's. While others have just been lost it is tried first: the pool trusts what was
+    /// used a moment ago, and each of those would cost somebody an answer.
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
+        loop {
+            let mut connection = self.pool.acquire().await?;
+            let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            let doubted = lost.is_some_and(|at| at.elapsed() < DOUBTED_FOR);
+            if !doubted || answers(&mut connection).await {
+                return Ok(connection);
+            }
+        }
     }
 
     /// The one used last, if it was just now; those not used for long wait to be given back.
@@ -122,10 +142,12 @@ async fn give_back(from: Arc<Inner>) {
 }
 
 impl Lent<'_> {
-    /// What one connection has lost, the others have lost too: all go back.
+    /// What one connection has lost, the others have lost too: all go back, and are doubted.
     fn failed(&self, error: &Error) {
         if is_unavailable(error) {
             self.of.kept().clear();
+            let mut lost = self.of.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            *lost = Some(Instant::now());
         }
     }
 
@@ -144,6 +166,12 @@ impl Lent<'_> {
             tokio::spawn(give_back(self.of.clone()));
         }
     }
+}
+
+/// Whether the server answers, in time.
+async fn answers(connection: &mut PoolConnection<Postgres>) -> bool {
+    let answer = tokio::time::timeout(RELEASE_TIMEOUT, connection.ping());
+    matches!(answer.await, Ok(Ok(())))
 }
 
 type Step = Result<Either<PgQueryResult, PgRow>, Error>;

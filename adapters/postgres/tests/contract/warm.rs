@@ -96,6 +96,6 @@ async fn one_lost_connection_is_enough_to_doubt_the_others() {
     for _ in 0..10 {
         lost += usize::from(store.find(placed.order.id).await.is_err());
     }
-    // One that was kept, and one that the pool itself trusts for a second.
-    assert!(lost <= 2, "{lost} statements failed");
+    // The first finds out; what the pool itself would have trusted is tried after that.
+    assert!(lost <= 1, "{lost} statements failed");
 }
