@@ -175,7 +175,7 @@ const CATALOG: &[(Kind, &str, &str)] = &[
     (
         Counter,
         "shopflow_trace_spans_lost_total",
-        "Spans that the collector did not take",
+        "Spans that the collector did not take, or that found no room to wait for it",
     ),
 ];
 
