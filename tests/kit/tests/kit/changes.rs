@@ -25,7 +25,13 @@ fn api() -> Value {
             "Order": { "type": "object", "required": ["id", "status"], "properties": {
                 "id": { "type": "string", "format": "uuid" },
                 "status": { "type": "string", "enum": ["pending", "confirmed"] },
+                "parent": { "oneOf": [{ "$ref": "#/components/schemas/Id" }, { "type": "null" }] },
+                "code": { "allOf": [{ "$ref": "#/components/schemas/Code" }, { "enum": ["a", "b"] }] },
+                "price": { "anyOf": [{ "type": "number" }, { "type": "string", "pattern": "^[0-9]+$" }] },
+                "more": { "type": "object", "additionalProperties": { "type": "string" } },
             } },
+            "Id": { "type": "string", "format": "uuid" },
+            "Code": { "type": "string" },
         } },
     })
 }
@@ -174,6 +180,64 @@ fn what_is_answered_may_not_be_what_clients_do_not_know() {
         let (breaking, text) = verdict(&api(), &at, value);
         assert_eq!(breaking, breaks, "{text}");
     }
+}
+
+#[test]
+fn what_is_chosen_or_put_together_is_looked_into() {
+    let id = "/components/schemas/Id";
+    let [parent, code, price, more] =
+        ["parent", "code", "price", "more"].map(|name| format!("{ORDER}/properties/{name}"));
+    for (at, value, breaks) in [
+        (format!("{id}/type"), json!("integer"), true),
+        (format!("{id}/format"), Value::Null, true),
+        (
+            format!("{parent}/oneOf"),
+            json!([{ "$ref": format!("#{id}") }]),
+            false,
+        ),
+        (
+            parent,
+            json!({ "type": ["string", "null"], "format": "uuid", "maxLength": 36 }),
+            false,
+        ),
+        (
+            "/components/schemas/Code/type".to_owned(),
+            json!("integer"),
+            true,
+        ),
+        (format!("{code}/allOf/1/enum"), json!(["a"]), false),
+        (format!("{price}/anyOf/1/type"), json!("boolean"), true),
+        (format!("{price}/anyOf/1/pattern"), json!("^[0-9]$"), false),
+        (
+            format!("{more}/additionalProperties/type"),
+            json!("integer"),
+            true,
+        ),
+    ] {
+        let mut new = api();
+        *new.pointer_mut(&at).unwrap() = value;
+        let found = changes(&api(), &new);
+        assert!(!found.is_empty(), "{at} is not seen");
+        let broken = found.iter().any(|change| change.breaking);
+        assert_eq!(broken, breaks, "{at}: {found:#?}");
+    }
+}
+
+#[test]
+fn what_may_be_chosen_to_be_sent_may_not_become_less() {
+    let mut api = api();
+    let notes = format!("{NEW}/properties/notes");
+    let schema = |choices: Value| json!({ "anyOf": choices });
+    let (text, number) = (json!({ "type": "string" }), json!({ "type": "integer" }));
+    *api.pointer_mut(&notes).unwrap() = schema(json!([text, number]));
+    let (breaking, said) = verdict(
+        &api,
+        &notes,
+        schema(json!([text, number, { "type": "boolean" }])),
+    );
+    assert!(!breaking, "{said}");
+    let (breaking, said) = verdict(&api, &notes, schema(json!([text, { "type": "boolean" }])));
+    assert!(breaking, "{said}");
 }
 
 #[test]
