@@ -189,3 +189,16 @@ pub(super) fn describe() {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::CATALOG;
+
+    #[test]
+    fn every_figure_is_in_the_docs() {
+        let docs = include_str!("../../../docs/telemetry.md");
+        for (_, name, _) in CATALOG {
+            assert!(docs.contains(&format!("`{name}`")), "{name} is missing");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use http::Method;
 use serde_json::Value;
-use shopflow_testkit::{Client, Service, free_port, wait_until};
+use shopflow_testkit::{Client, Collector, Service, free_port, redis, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -153,8 +153,27 @@ async fn a_client_that_hangs_up_leaves_a_line_and_a_figure() {
     assert_eq!(metric(&world.orders, active).await, Some(0.0));
 }
 
+/// All three services with all that has figures of its own, and work behind them.
+pub(super) async fn busy() -> (World, Collector) {
+    let collector = Collector::start().await;
+    let limits = redis().await.database().await;
+    let world = World::start_with(Backend::Servers, |setup| {
+        let endpoint = collector.endpoint().to_owned();
+        setup.extra.push(("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint));
+        setup.extra.push(("REDIS_URL", limits));
+        for limit in ["RATE_LIMIT_AUTH_PER_MINUTE", "RATE_LIMIT_ORDERS_PER_MINUTE"] {
+            setup.extra.push((limit, "1000".into()));
+        }
+    })
+    .await;
+    let jane = world.customer("jane").await;
+    world.place(&jane).await;
+    world.wait_notified(&jane, 2, "sent").await;
+    (world, collector)
+}
+
 async fn every_figure_is_in_the_docs() {
-    let world = World::start(Backend::Servers).await;
+    let (world, _collector) = busy().await;
     let docs = include_str!("../../../docs/telemetry.md");
     for service in Service::ALL {
         for name in names(world.client(service)).await {
