@@ -40,6 +40,23 @@ def register():
 SUBJECT = register()
 
 
+def own_id(token):
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(PEOPLE["auth_url"] + "/auth/validate", data=b"", headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["user"]["id"]
+
+
+ADMIN = own_id(log_in("admin"))
+
+
+@schemathesis.hook
+def before_call(ctx, case, kwargs):
+    """Ids come back in lists and are tried everywhere. An admin who is deactivated meets nothing but 401 after that."""
+    if case.method in ("DELETE", "PATCH") and (case.path_parameters or {}).get("id") == ADMIN:
+        case.path_parameters["id"] = SUBJECT
+
+
 @schemathesis.hook
 def flatmap_path_parameters(ctx, path_parameters):
     """No generator comes by the id of an account by itself, and without one these calls are nothing but 404."""
