@@ -9,7 +9,8 @@ use shopflow_testkit::{Backend, Stack};
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 
-const PASSWORD: &str = "S3cur3P@ssw0rd!";
+/// None that is an example anywhere.
+const PASSWORD: &str = "0nly-For-Trials!";
 
 /// So many that lists have pages.
 const ORDERS: usize = 20;
