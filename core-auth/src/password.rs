@@ -15,13 +15,18 @@ use secrecy::{ExposeSecret, SecretString};
 pub struct Password(SecretString);
 
 impl Password {
+    /// How many characters it must have.
+    pub const MIN: usize = 8;
+    /// How many characters it may have.
+    pub const MAX: usize = 128;
+
     /// A new password: 8 to 128 characters with an upper-case and a lower-case letter, a digit and
     /// a special character (anything else that is not white space).
     ///
     /// # Errors
     /// `length` or `composition`.
     pub fn parse(text: &str) -> Result<Self, Violation> {
-        if !(8..=128).contains(&text.chars().count()) {
+        if !(Self::MIN..=Self::MAX).contains(&text.chars().count()) {
             return Err(Violation::new("length", "must have 8 to 128 characters"));
         }
         let has = |class: fn(char) -> bool| text.chars().any(class);

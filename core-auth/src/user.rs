@@ -13,6 +13,9 @@ use crate::password::{Password, PasswordHash};
 pub struct Email(String);
 
 impl Email {
+    /// How many characters it may have.
+    pub const MAX: usize = 255;
+
     /// The address, if mail can be sent to it.
     ///
     /// # Errors
@@ -20,7 +23,7 @@ impl Email {
     /// does not carry); `length` above 255 characters.
     pub fn parse(text: &str) -> Result<Self, Violation> {
         let email = Self::normalized(text);
-        if email.0.len() > 255 {
+        if email.0.len() > Self::MAX {
             return Err(Violation::new("length", "must have at most 255 characters"));
         }
         let options = Options::default()
@@ -60,6 +63,9 @@ impl fmt::Debug for Email {
 pub struct PersonName(Text<100>);
 
 impl PersonName {
+    /// How many characters it may have.
+    pub const MAX: usize = Text::<100>::MAX;
+
     /// The name without the white space around it.
     ///
     /// # Errors

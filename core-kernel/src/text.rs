@@ -15,6 +15,9 @@ use crate::Violation;
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {
+    /// How many characters it may have.
+    pub const MAX: usize = MAX;
+
     /// The text, kept as it is.
     ///
     /// # Errors

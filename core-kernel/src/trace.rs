@@ -16,7 +16,8 @@ pub struct TraceContext {
 /// Vendors' `tracestate` beyond this is dropped, as the recommendation allows (§3.3.1.5).
 const MAX_STATE: usize = 512;
 
-/// The flag that says that a trace is recorded (W3C Trace Context §3.2.2.5.1).
+/// The flag that says that a trace is recorded (W3C Trace Context §3.2.2.5.1). The only one that
+/// version 00 knows; others are neither heeded nor sent on (§3.2.2.5.2).
 const SAMPLED: u8 = 1;
 
 /// Which traces are recorded.
@@ -89,7 +90,7 @@ impl TraceContext {
         let mut own = caller.child();
         if !sampling.heed_caller {
             let sampled = u8::from(sampling.takes(&own.trace_id));
-            own.flags = own.flags & !SAMPLED | sampled;
+            own.flags = sampled;
         }
         own
     }
@@ -105,7 +106,7 @@ impl TraceContext {
             // A later version may append fields, behind one more hyphen.
             _ => bytes.len() == 55 || bytes.get(55) == Some(&b'-'),
         };
-        if !known_length || bytes[35] != b'-' || bytes[52] != b'-' {
+        if !known_length || [2, 35, 52].iter().any(|&at| bytes[at] != b'-') {
             return None;
         }
         hex::<1>(&bytes[..2])?;
@@ -117,7 +118,7 @@ impl TraceContext {
             trace_id,
             span_id,
             parent_id: None,
-            flags,
+            flags: flags & SAMPLED,
             state: tracestate
                 .filter(|state| !state.is_empty() && state.len() <= MAX_STATE)
                 .map(Arc::from),
@@ -296,6 +297,14 @@ mod tests {
     }
 
     #[test]
+    fn flags_that_nobody_knows_are_not_sent_on() {
+        for (given, sent) in [("-fe", "-00"), ("-ff", "-01"), ("-03", "-01")] {
+            let caller = TraceContext::parse(&PARENT.replace("-01", given), None).unwrap();
+            assert!(caller.child().traceparent().ends_with(sent), "{given}");
+        }
+    }
+
+    #[test]
     fn a_broken_traceparent_is_no_trace() {
         let zero = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
         let upper = PARENT.to_uppercase();
@@ -307,6 +316,7 @@ mod tests {
             &upper,
             &longer,
             &PARENT.replace("00-4", "ff-4"),
+            &PARENT.replace("00-4", "01x4"),
             &PARENT[..54],
         ] {
             assert_eq!(TraceContext::parse(bad, None), None, "{bad}");

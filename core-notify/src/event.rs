@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::resend::{RESEND_REQUESTED, Resend};
+use crate::resend::Resend;
 
 /// An event larger than this is not read at all; ours have well under a kilobyte.
 pub const MAX_EVENT_BYTES: usize = 64 * 1024;
@@ -216,7 +216,7 @@ impl Event {
             Some(
                 kind @ (EventKind::PasswordResetRequested | EventKind::EmailVerificationRequested),
             ) => (kind, TokenRequested::read(payload)?),
-            None if event_type == RESEND_REQUESTED => {
+            None if event_type == Resend::EVENT_TYPE => {
                 let resend: Resend = serde_json::from_str(payload)?;
                 let kind = EventKind::with_type_key(&resend.type_key);
                 // A mail with a token has its mask in store, and would go out with that.

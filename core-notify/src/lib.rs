@@ -44,7 +44,7 @@ pub use inbox::{
 pub use lane::{Ambiguous, Lane, Lanes};
 pub use ledger::{Heard, NotificationLedger, Stale};
 pub use message::{Address, Contact, LineItem, OrderDetails};
-pub use notification::{Channel, Content, Draft, Notification, Resent, Status, Summary};
+pub use notification::{Channel, Content, Draft, Notification, Recipient, Resent, Status, Summary};
 pub use outcome::{Delivery, EventHandler, Outcome};
 pub use ports::{
     Attempt, AttemptOutcome, Claim, ContactReader, EmailSender, Job, Mail, NotificationFilter,

@@ -82,6 +82,36 @@ impl std::fmt::Debug for Content {
     }
 }
 
+/// Whom a notification reaches: an address or a phone number. It shows as `***`, wherever it stands.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Recipient(String);
+
+impl Recipient {
+    /// The address or number itself, for who sends to it or shows it to whom it concerns.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Recipient {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Recipient {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl std::fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recipient(***)")
+    }
+}
+
 /// That a notification is another one, sent once more because somebody wanted it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resent {
@@ -108,8 +138,8 @@ pub struct Draft {
     pub channel: Channel,
     /// Its type key, `order_created`.
     pub type_key: &'static str,
-    /// Address or phone number.
-    pub recipient: String,
+    /// Whom it reaches.
+    pub recipient: Recipient,
     /// What it says.
     pub content: Content,
     /// When it was made.
@@ -137,8 +167,8 @@ pub struct Summary {
     pub channel: Channel,
     /// Its type key.
     pub type_key: String,
-    /// Address or phone number.
-    pub recipient: String,
+    /// Whom it reaches.
+    pub recipient: Recipient,
     /// Subject of a mail.
     pub subject: Option<String>,
     /// How far it has come.
@@ -160,7 +190,7 @@ impl std::fmt::Debug for Summary {
 }
 
 /// A notification whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Notification {
     /// What a list shows of it.
     pub summary: Summary,
@@ -174,4 +204,10 @@ pub struct Notification {
     pub error_message: Option<String>,
     /// Which one it is once more, if it is.
     pub resent: Option<Resent>,
+}
+
+impl std::fmt::Debug for Notification {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Notification({:?}, ***)", self.summary)
+    }
 }

@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::message::{Contact, OrderDetails};
-use crate::notification::{Channel, Content, Draft, Notification, Status, Summary, words};
+use crate::notification::{
+    Channel, Content, Draft, Notification, Recipient, Status, Summary, words,
+};
 
 /// Why another service did not tell what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -171,8 +173,8 @@ pub struct Job {
     pub id: NotificationId,
     /// Which way.
     pub channel: Channel,
-    /// Address or phone number.
-    pub recipient: String,
+    /// Whom it reaches.
+    pub recipient: Recipient,
     /// What it says, as it was first written down.
     pub content: Content,
     /// Which claim of this notification it is, from 1. Its outcome counts only as long as nobody

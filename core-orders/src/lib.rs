@@ -19,7 +19,10 @@ mod trail;
 pub use app::{AccessError, Orders, PlaceError, Placement, TransitionFailure};
 pub use event::{OrderCreated, OrderEvent, OrderEventKind, OrderShipped, Region};
 pub use ledger::{Ledger, LedgerEvent, OrderLedger, Repair, Step};
-pub use line::{Address, Country, LineItem, Notes, ProductName, Quantity, UnitPrice};
+pub use line::{
+    Address, City, Country, LineItem, Notes, ProductName, Quantity, State, Street, UnitPrice,
+    ZipCode,
+};
 pub use once::{Fingerprint, IdempotencyKey, KeyedRequest, Once};
 pub use order::{Actor, Change, HistoryEntry, NewOrder, Order, Placed, Reason};
 #[cfg(feature = "testing")]

@@ -18,7 +18,10 @@ pub type ProductName = Text<200>;
 pub struct Quantity(u32);
 
 impl Quantity {
-    const MAX: i64 = 1_000_000;
+    /// The least.
+    pub const MIN: u32 = 1;
+    /// The most.
+    pub const MAX: u32 = 1_000_000;
 
     /// The quantity, if it is one.
     ///
@@ -26,8 +29,8 @@ impl Quantity {
     /// `min` or `max`.
     pub fn new(value: i64) -> Result<Self, Violation> {
         match u32::try_from(value) {
-            Ok(quantity @ 1..) if value <= Self::MAX => Ok(Self(quantity)),
-            _ if value < 1 => Err(Violation::new("min", "must be at least 1")),
+            Ok(quantity @ Self::MIN..=Self::MAX) => Ok(Self(quantity)),
+            _ if value < Self::MIN.into() => Err(Violation::new("min", "must be at least 1")),
             _ => Err(Violation::new("max", "must be at most 1000000")),
         }
     }
@@ -109,17 +112,29 @@ pub(crate) fn too_large() -> Violation {
     Violation::new("max", "must not cost more than 99999999.99 together")
 }
 
+/// Street and number: 1 to 200 characters (PRD §4.2), as all of an address.
+pub type Street = Text<200>;
+
+/// City.
+pub type City = Text<100>;
+
+/// State or province.
+pub type State = Text<100>;
+
+/// Postal code.
+pub type ZipCode = Text<20>;
+
 /// Where an order goes (PRD §3.2). Stores keep it as JSON; `Deserialize` trusts what they wrote.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// Street and number.
-    pub street: Text<200>,
+    pub street: Street,
     /// City.
-    pub city: Text<100>,
+    pub city: City,
     /// State or province; always there in the US.
-    pub state: Option<Text<100>>,
+    pub state: Option<State>,
     /// Postal code.
-    pub zip_code: Text<20>,
+    pub zip_code: ZipCode,
     /// Country, as its two-letter code.
     #[serde(with = "alpha2")]
     pub country: Country,
@@ -170,12 +185,15 @@ impl std::fmt::Debug for Address {
 pub struct Notes(String);
 
 impl Notes {
+    /// How many characters they may have.
+    pub const MAX: usize = 500;
+
     /// The notes, kept as they are.
     ///
     /// # Errors
     /// `length` or, for control characters other than line breaks and tabs, `format`.
     pub fn parse(text: &str) -> Result<Self, Violation> {
-        if text.chars().nth(500).is_some() {
+        if text.chars().nth(Self::MAX).is_some() {
             return Err(Violation::new("length", "must have at most 500 characters"));
         }
         if text

@@ -29,4 +29,4 @@ pub(crate) use read::{
 };
 pub(crate) use retention::{AuthPeer, RetentionConfig};
 pub(crate) use services::{DatabaseConfig, HttpConfig, LogConfig, LogFormat, OrdersConfig};
-pub(crate) use telemetry::{DatabaseSystem, TraceConfig, TraceProtocol};
+pub(crate) use telemetry::{CollectorConfig, DatabaseSystem, TraceConfig, TraceProtocol};

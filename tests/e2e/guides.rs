@@ -36,12 +36,38 @@ fn script(guide: &str) -> String {
     script
 }
 
+/// A script with other ports, all at once: what one is replaced by may look like another.
+fn with_ports(script: &str, ports: &[(u16, u16)]) -> String {
+    let is_word = |c: char| c.is_ascii_alphanumeric();
+    let mut told = String::with_capacity(script.len());
+    let mut rest = script;
+    while let Some(start) = rest.find(is_word) {
+        let (before, word) = rest.split_at(start);
+        let end = word.find(|c| !is_word(c)).unwrap_or(word.len());
+        let (word, after) = word.split_at(end);
+        let own = ports.iter().find(|(port, _)| port.to_string() == word);
+        told.push_str(before);
+        match own {
+            Some((_, own)) => told.push_str(&own.to_string()),
+            None => told.push_str(word),
+        }
+        rest = after;
+    }
+    told + rest
+}
+
+#[test]
+fn a_port_is_replaced_once_and_nothing_that_only_looks_like_one() {
+    let script = "serve auth 3001; curl localhost:3002/x > auth-3001.log # 13001, 3001a";
+    let told = with_ports(script, &[(3001, 3002), (3002, 43001)]);
+    let wanted = "serve auth 3002; curl localhost:43001/x > auth-3002.log # 13001, 3001a";
+    assert_eq!(told, wanted);
+}
+
 /// Follows a guide in this folder, with the ports of a test in place of its own.
 async fn follow(guide: &str, ports: &[(u16, u16)], folder: &Path, mut env: Vec<(&str, String)>) {
     let mut script = format!("cd '{}'\n{}", folder.display(), script(guide));
-    for (port, own) in ports {
-        script = script.replace(&port.to_string(), &own.to_string());
-    }
+    script = with_ports(&script, ports);
     let programs = Path::new(shopflow()).parent().unwrap().display();
     env.push(("PATH", format!("{programs}:/usr/local/bin:/usr/bin:/bin")));
     let process = Process::start("bash", ["-c", &script], env);

@@ -267,8 +267,11 @@ async fn a_secret_is_rotated_without_a_restart_and_logs_nobody_out() {
     })
     .await;
     let jane = world.customer("jane").await;
-    // The old one first, so that there is no moment in which it does not verify.
-    std::fs::write(&previous, crate::world::JWT_SECRET).unwrap();
+    // Both verify before the new one signs, so there is no moment in which one of them does not.
+    let both = format!("{},{NEW}", crate::world::JWT_SECRET);
+    std::fs::write(&previous, both).unwrap();
+    let auth = world.process(AUTH);
+    auth.wait_for_line("secrets renewed", SOON).await;
     std::fs::write(&current, NEW).unwrap();
     let body = serde_json::json!({ "refresh_token": jane.refresh });
     let counts = async |token: &str| {

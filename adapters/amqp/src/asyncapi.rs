@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use core_auth::{OneTimeRequested, Purpose};
 use core_kernel::Envelope;
-use core_notify::{ORDER_EVENTS, USER_EVENTS, WORK_QUEUES};
+use core_notify::{ORDER_EVENTS, Resend, USER_EVENTS, WORK_QUEUES, WorkQueue};
 use core_orders::{OrderCreated, OrderShipped};
 use serde_json::{Map, Value, json};
 use utoipa::{PartialSchema, ToSchema};
+
+use crate::headers::PUBLISHED_AT;
 
 /// The document of all events: AsyncAPI 3.0 as JSON, the same text every time.
 #[must_use]
@@ -16,11 +18,19 @@ pub fn asyncapi() -> String {
     format!("{:#}\n", document())
 }
 
+/// Where events of a kind are put.
+#[derive(Clone, Copy)]
+enum Way {
+    /// To an exchange, by a routing key, for all who want them.
+    Exchange(&'static str, &'static str),
+    /// Straight into a work queue.
+    Queues,
+}
+
 /// One kind of event.
 struct Kind {
     event_type: &'static str,
-    exchange: &'static str,
-    routing_key: &'static str,
+    way: Way,
     summary: &'static str,
     payload: Value,
     example: &'static str,
@@ -42,7 +52,12 @@ fn document() -> Value {
                 of one order come in the order in which they happened. New fields may come at any \
                 time under the same major version; readers pass over what they do not know.",
             "license": { "name": "MIT", "url": "https://opensource.org/license/mit" },
+            "tags": [{ "name": "orders" }, { "name": "accounts" }, { "name": "notifications" }],
         },
+        "servers": { "broker": {
+            "host": "localhost:5672", "protocol": "amqp", "protocolVersion": "0.9.1",
+            "description": "RabbitMQ, as `RABBITMQ_URL` names it.",
+        } },
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
@@ -50,7 +65,7 @@ fn document() -> Value {
     })
 }
 
-fn kinds(schemas: &mut BTreeMap<String, Value>) -> [Kind; 4] {
+fn kinds(schemas: &mut BTreeMap<String, Value>) -> [Kind; 5] {
     // Those in the envelope itself; each payload brings its own.
     let mut found = Vec::new();
     <Envelope<OneTimeRequested> as ToSchema>::schemas(&mut found);
@@ -58,8 +73,7 @@ fn kinds(schemas: &mut BTreeMap<String, Value>) -> [Kind; 4] {
     let requested = schema_of::<OneTimeRequested>(schemas);
     let account = |purpose: Purpose, summary, example| Kind {
         event_type: purpose.event_type(),
-        exchange: USER_EVENTS,
-        routing_key: purpose.routing_key(),
+        way: Way::Exchange(USER_EVENTS, purpose.routing_key()),
         summary,
         payload: requested.clone(),
         example,
@@ -67,16 +81,14 @@ fn kinds(schemas: &mut BTreeMap<String, Value>) -> [Kind; 4] {
     [
         Kind {
             event_type: OrderCreated::EVENT_TYPE,
-            exchange: ORDER_EVENTS,
-            routing_key: OrderCreated::ROUTING_KEY,
+            way: Way::Exchange(ORDER_EVENTS, OrderCreated::ROUTING_KEY),
             summary: "An order was placed",
             payload: schema_of::<OrderCreated>(schemas),
             example: include_str!("../../../tests/contracts/event-order-created.json"),
         },
         Kind {
             event_type: OrderShipped::EVENT_TYPE,
-            exchange: ORDER_EVENTS,
-            routing_key: OrderShipped::ROUTING_KEY,
+            way: Way::Exchange(ORDER_EVENTS, OrderShipped::ROUTING_KEY),
             summary: "An order went on its way",
             payload: schema_of::<OrderShipped>(schemas),
             example: include_str!("../../../tests/contracts/event-order-shipped.json"),
@@ -91,6 +103,15 @@ fn kinds(schemas: &mut BTreeMap<String, Value>) -> [Kind; 4] {
             "An address is to be shown to be its owner's",
             include_str!("../../../tests/contracts/event-email-verification-requested.json"),
         ),
+        Kind {
+            event_type: Resend::EVENT_TYPE,
+            way: Way::Queues,
+            summary: "An operator wants a notification to be sent once more",
+            payload: schema_of::<Resend>(schemas),
+            example: include_str!(
+                "../../../tests/contracts/event-notification-resend-requested.json"
+            ),
+        },
     ]
 }
 
@@ -123,7 +144,12 @@ fn message(kind: &Kind) -> (String, Value) {
             "required": ["traceparent"],
             "properties": {
                 "traceparent": { "type": "string", "description": "The trace it came of (W3C)." },
-                "tracestate": { "type": "string" },
+                "tracestate": { "type": "string", "description": "What tracers keep beside it (W3C)." },
+                PUBLISHED_AT: {
+                    "type": "integer",
+                    "description": "When it was published, in microseconds since 1970. Its queue's \
+                        waiting time is counted from here.",
+                },
             },
         },
         "payload": envelope(kind),
@@ -134,49 +160,93 @@ fn message(kind: &Kind) -> (String, Value) {
 }
 
 fn channel(kind: &Kind) -> (String, Value) {
-    let channel = json!({
-        "address": kind.routing_key,
+    let mut channel = json!({
         "summary": kind.summary,
         "messages": { kind.event_type: { "$ref": format!("#/components/messages/{}", kind.event_type) } },
-        "bindings": { "amqp": {
-            "is": "routingKey",
-            "exchange": {
-                "name": kind.exchange, "type": "topic", "durable": true, "autoDelete": false, "vhost": "/",
-            },
-            "bindingVersion": "0.3.0",
-        } },
     });
+    match kind.way {
+        Way::Exchange(exchange, routing_key) => {
+            channel["address"] = json!(routing_key);
+            channel["bindings"]["amqp"] = json!({
+                "is": "routingKey",
+                "exchange": {
+                    "name": exchange, "type": "topic", "durable": true, "autoDelete": false, "vhost": "/",
+                },
+                "bindingVersion": "0.3.0",
+            });
+        }
+        Way::Queues => {
+            let names: Vec<&str> = Resend::queues().iter().map(|queue| queue.name).collect();
+            channel["address"] = json!("{queue}");
+            channel["parameters"]["queue"] = json!({
+                "enum": names,
+                "description": "The work queue of the event that led to the notification.",
+            });
+            channel["bindings"]["amqp"] = json!({
+                "is": "queue",
+                "queue": { "durable": true, "exclusive": false, "autoDelete": false, "vhost": "/" },
+                "bindingVersion": "0.3.0",
+            });
+        }
+    }
     (kind.event_type.to_owned(), channel)
+}
+
+impl Kind {
+    /// Who publishes it, and how.
+    fn source(&self) -> &'static str {
+        match self.way {
+            Way::Exchange(ORDER_EVENTS, _) => {
+                "Published by order-service, with confirms, from its outbox"
+            }
+            Way::Exchange(..) => "Published by auth-service, with confirms, from its outbox",
+            Way::Queues => "Put there by `shopflow notifications resend`, with confirms",
+        }
+    }
+
+    /// The queues that the notification service takes it off.
+    fn queues(&self) -> Vec<WorkQueue> {
+        match self.way {
+            Way::Queues => Resend::queues(),
+            Way::Exchange(exchange, key) => {
+                let takes = |queue: &WorkQueue| {
+                    queue.exchange == exchange && queue.routing_keys.contains(&key)
+                };
+                WORK_QUEUES.into_iter().filter(takes).collect()
+            }
+        }
+    }
 }
 
 /// It is published by one service, and taken off its queue by the notification service.
 fn operations(kind: &Kind) -> Vec<(String, Value)> {
     let reference = json!({ "$ref": format!("#/channels/{}", kind.event_type) });
-    let source = match kind.exchange {
-        ORDER_EVENTS => "order-service",
-        _ => "auth-service",
-    };
     let publish = json!({
         "action": "send",
         "channel": reference,
-        "summary": format!("Published by {source}, with confirms, from its outbox"),
+        "summary": kind.source(),
         "bindings": { "amqp": { "deliveryMode": 2, "mandatory": true, "timestamp": true, "bindingVersion": "0.3.0" } },
     });
     let mut all = vec![(format!("publish{}", kind.event_type), publish)];
-    for queue in WORK_QUEUES {
-        if queue.exchange == kind.exchange && queue.routing_keys.contains(&kind.routing_key) {
-            let consume = json!({
-                "action": "receive",
-                "channel": reference,
-                "summary": format!(
-                    "Taken off {} by notification-service; what fails for good goes to {}",
-                    queue.name,
-                    queue.dead_letter_queue(),
-                ),
-                "bindings": { "amqp": { "ack": true, "bindingVersion": "0.3.0" } },
-            });
-            all.push((format!("consume{}", kind.event_type), consume));
-        }
+    let queues = kind.queues();
+    if !queues.is_empty() {
+        let names = |name: fn(&WorkQueue) -> String| {
+            let names: Vec<String> = queues.iter().map(name).collect();
+            names.join(" or ")
+        };
+        let (work, dead) = (
+            names(|queue| queue.name.to_owned()),
+            names(WorkQueue::dead_letter_queue),
+        );
+        let consume = json!({
+            "action": "receive",
+            "channel": reference,
+            "summary": format!(
+                "Taken off {work} by notification-service; what fails for good goes to {dead}"
+            ),
+            "bindings": { "amqp": { "ack": true, "bindingVersion": "0.3.0" } },
+        });
+        all.push((format!("consume{}", kind.event_type), consume));
     }
     all
 }
@@ -189,7 +259,7 @@ mod tests {
     fn every_example_is_of_its_shape() {
         let document = document();
         let messages = document["components"]["messages"].as_object().unwrap();
-        assert_eq!(messages.len(), 4);
+        assert_eq!(messages.len(), 5);
         for (name, message) in messages {
             let mut schema = message["payload"].clone();
             schema["components"] = document["components"].clone();

@@ -109,7 +109,7 @@ async fn enqueue_one(
         .bind(draft.order_id.map(|id| id.0))
         .bind(draft.channel.as_str())
         .bind(draft.type_key)
-        .bind(draft.recipient.clone())
+        .bind(draft.recipient.as_str().to_owned())
         .bind(draft.content.subject.clone())
         .bind(draft.content.body.clone())
         .bind(draft.content.plain.clone())

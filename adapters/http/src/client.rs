@@ -16,6 +16,9 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use shopflow_telemetry::TRACE;
@@ -82,8 +85,14 @@ impl HttpClient {
     /// none to be installed.
     #[must_use]
     pub fn local() -> Self {
+        Self::trusting(RootCertStore::empty())
+    }
+
+    /// A client that trusts these certificate authorities and no others.
+    #[must_use]
+    pub fn trusting(authorities: RootCertStore) -> Self {
         let tls = rustls::ClientConfig::builder()
-            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_root_certificates(authorities)
             .with_no_client_auth();
         let tls = HttpsConnectorBuilder::new().with_tls_config(tls);
         Self::with(tls.https_or_http().enable_http1().wrap_connector(tcp()))
@@ -138,6 +147,34 @@ impl HttpClient {
     }
 }
 
+/// Why a text holds no certificate authorities.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AuthoritiesError {
+    /// It has no certificate in PEM.
+    #[error("has no certificate in PEM")]
+    Empty,
+    /// What looks like one is none.
+    #[error("has a certificate that is none")]
+    Broken,
+}
+
+/// The certificate authorities in a PEM text (RFC 7468 §5).
+///
+/// # Errors
+/// When there are none, or what is there is none.
+pub fn authorities(pem: &[u8]) -> Result<RootCertStore, AuthoritiesError> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|_| AuthoritiesError::Broken)?;
+        let taken = store.add(certificate);
+        taken.map_err(|_| AuthoritiesError::Broken)?;
+    }
+    match store.is_empty() {
+        true => Err(AuthoritiesError::Empty),
+        false => Ok(store),
+    }
+}
+
 fn tcp() -> HttpConnector {
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);
@@ -166,11 +203,33 @@ fn base(text: &str) -> Result<String, UrlError> {
     let uri: Uri = text.parse().map_err(|_| UrlError)?;
     let web = matches!(uri.scheme_str(), Some("http" | "https"));
     let plain = uri.query().is_none() && !text.contains('#');
-    if web && plain && uri.host().is_some_and(|host| !host.is_empty()) {
-        Ok(text.to_owned())
-    } else {
-        Err(UrlError)
+    if !web || !plain || uri.host().is_none_or(str::is_empty) {
+        return Err(UrlError);
     }
+    Ok(without_user(&uri).trim_end_matches('/').to_owned())
+}
+
+/// A URL without user and password. They are never sent, and spans have the whole URL.
+#[must_use]
+pub fn without_user(url: &Uri) -> String {
+    let text = url.to_string();
+    let user = url
+        .authority()
+        .and_then(|all| all.as_str().rsplit_once('@'));
+    match user {
+        Some((user, _)) => text.replacen(&format!("{user}@"), "", 1),
+        None => text,
+    }
+}
+
+/// The port that a URL leads to.
+#[must_use]
+pub fn port(url: &Uri) -> u16 {
+    let usual = match url.scheme_str() {
+        Some("https") => 443,
+        _ => 80,
+    };
+    url.port_u16().unwrap_or(usual)
 }
 
 /// Another of our services.
@@ -193,15 +252,10 @@ impl Peer {
     ) -> Result<Self, UrlError> {
         let base = base(base_url)?;
         let uri: Uri = base.parse().map_err(|_| UrlError)?;
-        let usual = if uri.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        };
         Ok(Self {
             client,
             host: uri.host().unwrap_or_default().to_owned(),
-            port: uri.port_u16().unwrap_or(usual),
+            port: port(&uri),
             base,
             timeout,
             token,
@@ -318,5 +372,22 @@ fn unusable(who: &'static str, status: StatusCode) -> ReadError {
         | StatusCode::SERVICE_UNAVAILABLE
         | StatusCode::GATEWAY_TIMEOUT => ReadError::Away(who, source),
         _ => ReadError::Broken(who, source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_loses_user_and_password() {
+        for (given, kept) in [
+            ("http://ada:s3cret@auth:8081/", "http://auth:8081"),
+            ("https://http@auth/http@", "https://auth/http@"),
+            ("http://auth:8081/v1", "http://auth:8081/v1"),
+        ] {
+            assert_eq!(base(given).as_deref(), Ok(kept));
+        }
+        assert_eq!(base("ftp://auth"), Err(UrlError));
     }
 }

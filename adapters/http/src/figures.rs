@@ -20,6 +20,11 @@ static ANSWERS: LazyLock<ArcSwap<HashMap<Labels, Histogram>>> = LazyLock::new(Ar
 
 static ACTIVE: LazyLock<Gauge> = LazyLock::new(|| metrics::gauge!("http_server_active_requests"));
 
+/// Begins to keep the figure of requests in hand, so that it is told before the first.
+pub(crate) fn expect() {
+    LazyLock::force(&ACTIVE);
+}
+
 /// A method as a label. One outside the usual ones would be of the caller's choosing.
 pub(crate) fn method(method: &Method) -> &'static str {
     match method.as_str() {

@@ -31,8 +31,8 @@ pub mod view;
 
 pub use auth::AuthApi;
 pub use client::{
-    AuthClient, CallError, Health, HttpClient, OrdersClient, ServiceToken, UrlError, accepts,
-    health, is_base_url, outcome,
+    AuthClient, AuthoritiesError, CallError, Health, HttpClient, OrdersClient, ServiceToken,
+    UrlError, accepts, authorities, health, is_base_url, outcome, port, without_user,
 };
 pub use cors::{AllowedOrigins, OriginsError};
 pub use edge::Edge;

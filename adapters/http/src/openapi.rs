@@ -73,11 +73,13 @@ impl Document {
         let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
         let mut operations = (self.operations)();
         operations.extend(health::operations());
+        let tags = tags(&operations);
         for mut operation in operations {
             schemas.append(&mut operation.take_schemas());
             let path = paths.entry(operation.path).or_default();
             path.insert(operation.method.to_lowercase(), operation.into_value());
         }
+        let headers = used(&parts::headers(), &json!(paths));
         json!({
             "openapi": "3.1.1",
             "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
@@ -88,14 +90,36 @@ impl Document {
                 "license": { "name": "MIT", "identifier": "MIT" },
             },
             "servers": [{ "url": "/", "description": "Where this document comes from." }],
+            "tags": tags,
             "paths": paths,
             "components": {
                 "schemas": schemas,
-                "headers": parts::headers(),
+                "headers": headers,
                 "securitySchemes": parts::security_schemes(),
             },
         })
     }
+}
+
+/// The groups of calls, in the order in which they come.
+fn tags(operations: &[Operation]) -> Vec<Value> {
+    let mut names: Vec<&str> = Vec::new();
+    for operation in operations {
+        if !names.contains(&operation.tag) {
+            names.push(operation.tag);
+        }
+    }
+    let tag = |name: &&str| json!({ "name": name, "description": parts::group(name) });
+    names.iter().map(tag).collect()
+}
+
+/// Those parts that are referred to.
+fn used(parts: &Value, paths: &Value) -> Value {
+    let told = paths.to_string();
+    let all = parts.as_object().into_iter().flatten();
+    let used = all.filter(|(name, _)| told.contains(&format!("#/components/headers/{name}\"")));
+    used.map(|(name, part)| (name.clone(), part.clone()))
+        .collect()
 }
 
 /// What is true of every call.

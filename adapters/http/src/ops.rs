@@ -22,8 +22,11 @@ pub(crate) const ROUTES: [Route; 4] = [
     Route::internal("/health", "GET, HEAD"),
     Route::internal("/health/live", "GET, HEAD"),
     Route::internal("/health/ready", "GET, HEAD"),
-    Route::internal("/metrics", "GET, HEAD"),
+    Route::internal(METRICS, "GET, HEAD"),
 ];
+
+/// Where the figures are.
+const METRICS: &str = "/metrics";
 
 /// Tells whether what a service needs is there.
 #[async_trait]
@@ -72,26 +75,28 @@ impl Ops {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// The answer, if the path is one of these.
-    pub(crate) async fn respond(&self, request: &Inbound) -> Option<Result<Reply, ApiError>> {
+    /// Whether the path is one of these, here: figures may be told elsewhere.
+    pub(crate) fn answers(&self, path: &str) -> bool {
+        Self::has(path) && (path != METRICS || self.metrics.is_some())
+    }
+
+    /// The answer at one of these paths.
+    pub(crate) async fn respond(&self, request: &Inbound) -> Result<Reply, ApiError> {
         let path = request.path();
-        let route = Route::find(&ROUTES, path)?;
-        let metrics = self.metrics.as_ref();
-        if path == "/metrics" && metrics.is_none() {
-            return None;
-        }
+        let route = Route::find(&ROUTES, path).ok_or_else(ApiError::unknown_path)?;
         if !route.has(request.method()) {
-            return Some(Err(ApiError::method_not_allowed(route.methods)));
+            return Err(ApiError::method_not_allowed(route.methods));
         }
-        Some(match (path, metrics) {
+        match (path, &self.metrics) {
             ("/health/ready", _) => self.ready().await,
-            ("/metrics", Some(metrics)) => Ok(reply::with_type(
+            (METRICS, Some(metrics)) => Ok(reply::with_type(
                 StatusCode::OK,
                 "text/plain; version=0.0.4; charset=utf-8",
                 metrics(),
             )),
+            (METRICS, None) => Err(ApiError::unknown_path()),
             _ => reply::json(StatusCode::OK, &json!({ "status": "ok" })),
-        })
+        }
     }
 
     async fn ready(&self) -> Result<Reply, ApiError> {

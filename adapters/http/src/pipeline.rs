@@ -31,8 +31,12 @@ pub trait Api: Send + Sync + 'static {
     fn route(&self, path: &str) -> Option<Route>;
 }
 
-/// What [`Ops`] answers.
-const OPS: Route = Route::internal("ops", "GET, HEAD");
+/// The route in logs of what [`Ops`] answers.
+const OPS: &str = "ops";
+
+/// The status in logs and figures of a request whose client did not wait for the answer: nginx's own,
+/// which nobody is ever told.
+const CLIENT_GONE: u16 = 499;
 
 /// Longer than any handler's own limits; a request that is still running is given up as a 503.
 const DEADLINE: Duration = Duration::from_secs(25);
@@ -46,24 +50,57 @@ pub(crate) async fn handle<A: Api + ?Sized>(
     peer: IpAddr,
 ) -> Reply {
     let started = Instant::now();
-    let _active = figures::Active::begin();
     let mut request = Inbound::new(request, |headers| edge.proxies.client(peer, headers));
     let id = request.context.request_id.clone();
     let span = span(&request);
     async {
-        let method = figures::method(request.method());
-        let (route, result) = find(api, ops, edge, &mut request).await;
+        let place = Place::of(api, ops, &request);
+        let record = Record::begin(started, figures::method(request.method()), place);
+        let result = find(api, ops, edge, &mut request, place).await;
         let mut reply = result.unwrap_or_else(|error| {
             log_failure(&error);
             error.into_reply(&id)
         });
-        label(&request, route, edge, reply.headers_mut());
-        let name = route.map_or(figures::UNKNOWN, |route| route.name);
-        record(method, name, &reply, started.elapsed());
+        label(&request, place, edge, reply.headers_mut());
+        record.end(&reply);
         reply
     }
     .instrument(span)
     .await
+}
+
+/// What a request is for, as far as its head tells.
+#[derive(Clone, Copy)]
+enum Place {
+    /// What [`Ops`] answers.
+    Ops,
+    /// One of the service's routes.
+    Api(Route),
+    /// A path that there is not.
+    Nowhere,
+    /// Nobody knows, since it names no host, or two.
+    NoHost,
+}
+
+impl Place {
+    fn of<A: Api + ?Sized>(api: &A, ops: &Ops, request: &Inbound) -> Self {
+        if !request.has_one_host() {
+            return Self::NoHost;
+        }
+        match ops.answers(request.path()) {
+            true => Self::Ops,
+            false => api.route(request.path()).map_or(Self::Nowhere, Self::Api),
+        }
+    }
+
+    /// Its name in logs and figures.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ops => OPS,
+            Self::Api(route) => route.name,
+            Self::Nowhere | Self::NoHost => figures::UNKNOWN,
+        }
+    }
 }
 
 /// The span of a request (OpenTelemetry's conventions for HTTP servers), whose ids belong to every
@@ -91,33 +128,29 @@ fn span(request: &Inbound) -> Span {
     )
 }
 
-/// What stands at the path, and the answer.
+/// The answer of what stands at the place.
 async fn find<A: Api + ?Sized>(
     api: &A,
     ops: &Ops,
     edge: &Edge,
     request: &mut Inbound,
-) -> (Option<Route>, Result<Reply, ApiError>) {
-    let ours = match request.has_one_host() {
-        true => ops.respond(request).await,
-        false => Some(Err(ApiError::bad_host())),
-    };
-    if let Some(result) = ours {
-        return (Some(OPS), result);
-    }
-    match api.route(request.path()) {
-        Some(route) => {
+    place: Place,
+) -> Result<Reply, ApiError> {
+    match place {
+        Place::Ops => ops.respond(request).await,
+        Place::Api(route) => {
             // A path that we do not have may be anything, a secret too.
             Span::current().record("http.route", route.name);
             Span::current().record("url.path", request.path());
-            (Some(route), at(api, route, edge, request).await)
+            at(api, route, edge, request).await
         }
-        None => (None, Err(ApiError::unknown_path())),
+        Place::Nowhere => Err(ApiError::unknown_path()),
+        Place::NoHost => Err(ApiError::bad_host()),
     }
 }
 
 /// The headers that answers have, whatever they say.
-fn label(request: &Inbound, route: Option<Route>, edge: &Edge, headers: &mut HeaderMap) {
+fn label(request: &Inbound, place: Place, edge: &Edge, headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Answers are personal, and some are tokens (RFC 6749 §5.1): nobody is to keep them.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -127,7 +160,10 @@ fn label(request: &Inbound, route: Option<Route>, edge: &Edge, headers: &mut Hea
     if let Some(standing) = request.standing() {
         standing.tell(headers);
     }
-    if route.is_some_and(|route| route.cross_origin) {
+    if let Place::Api(Route {
+        cross_origin: true, ..
+    }) = place
+    {
         edge.origins.grant(request.headers(), headers);
     }
 }
@@ -168,29 +204,70 @@ fn log_failure(error: &ApiError) {
     }
 }
 
-/// The one line and the figures of a request. Who writes the log knows what the databases took of it
-/// and fills that in.
-fn record(method: &'static str, route: &'static str, reply: &Reply, took: Duration) {
-    let status = reply.status();
-    let code = status.as_u16();
-    let span = Span::current();
-    span.record("http.response.status_code", code);
-    if status.is_server_error() {
-        span.record("error.type", status.as_str());
+/// The one line and the figures of a request. Dropped before its end it tells them too: a client that
+/// hangs up takes the work on its request along, and those who tire of waiting are the first to show
+/// that something is slow.
+struct Record {
+    started: Instant,
+    method: &'static str,
+    place: Place,
+    ended: bool,
+    _active: Option<figures::Active>,
+}
+
+impl Record {
+    fn begin(started: Instant, method: &'static str, place: Place) -> Self {
+        // Whoever asks for the figures would always find at least itself.
+        let counts = !matches!(place, Place::Ops);
+        Self {
+            started,
+            method,
+            place,
+            ended: false,
+            _active: counts.then(figures::Active::begin),
+        }
     }
-    let ms = took.as_secs_f64() * 1000.0;
-    if route == OPS.name {
-        tracing::debug!(method, route, status = code, ms, "request");
-        return;
+
+    fn end(mut self, reply: &Reply) {
+        self.ended = true;
+        let status = reply.status();
+        let span = Span::current();
+        span.record("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            span.record("error.type", status.as_str());
+        }
+        self.tell(status.as_u16());
     }
-    tracing::info!(
-        method,
-        route,
-        status = code,
-        ms,
-        db_ms = Empty,
-        queries = Empty,
-        "request"
-    );
-    figures::answered(method, route, code, took);
+
+    /// Who writes the log knows what the databases took of it and fills that in.
+    fn tell(&self, status: u16) {
+        let (method, route) = (self.method, self.place.name());
+        let took = self.started.elapsed();
+        let ms = took.as_secs_f64() * 1000.0;
+        if matches!(self.place, Place::Ops) {
+            tracing::debug!(method, route, status, ms, "request");
+            return;
+        }
+        tracing::info!(
+            method,
+            route,
+            status,
+            ms,
+            db_ms = Empty,
+            queries = Empty,
+            "request"
+        );
+        figures::answered(method, route, status, took);
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !self.ended {
+            // No status was sent, so the span has none. Whoever drops the work on a request does so
+            // within its span.
+            Span::current().record("error.type", "client_gone");
+            self.tell(CLIENT_GONE);
+        }
+    }
 }

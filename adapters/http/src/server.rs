@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::edge::Edge;
+use crate::figures;
 use crate::ops::Ops;
 use crate::pipeline::{self, Api};
 
@@ -54,6 +55,7 @@ pub async fn serve<A: Api + ?Sized>(server: Server<A>, stop: impl Future<Output 
         edge,
         grace,
     } = server;
+    figures::expect();
     let edge = Arc::new(edge);
     let graceful = GracefulShutdown::new();
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));

@@ -152,6 +152,12 @@ impl PgNotificationStore {
         }
     }
 
+    /// How many connections it keeps for its next statements; the pool takes them for used ones.
+    #[must_use]
+    pub fn kept_connections(&self) -> usize {
+        self.pool.kept()
+    }
+
     async fn insert_and_claim(&self, drafts: &[Draft]) -> sqlx::Result<Vec<JobRow>> {
         fn column<'a, T>(drafts: &'a [Draft], value: impl Fn(&'a Draft) -> T) -> Vec<T> {
             drafts.iter().map(value).collect()

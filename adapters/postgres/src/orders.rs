@@ -122,6 +122,12 @@ impl PgOrderStore {
         }
     }
 
+    /// How many connections it keeps for its next statements; the pool takes them for used ones.
+    #[must_use]
+    pub fn kept_connections(&self) -> usize {
+        self.pool.kept()
+    }
+
     async fn try_insert(
         &self,
         placed: &Placed,

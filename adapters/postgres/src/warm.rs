@@ -78,6 +78,11 @@ impl WarmPool {
         &self.0.pool
     }
 
+    /// How many connections nobody uses, and are kept here all the same.
+    pub(crate) fn kept(&self) -> usize {
+        self.0.kept().len()
+    }
+
     async fn lend(&self) -> Result<Lent<'_>, Error> {
         let permit = tokio::time::timeout(ACQUIRE_TIMEOUT, self.0.permits.acquire());
         // Never closed, so only the time can be over.

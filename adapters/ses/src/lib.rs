@@ -120,9 +120,8 @@ impl EmailSender for SesSender {
             "ses",
             otel.name = "SESv2/SendEmail",
             otel.kind = "client",
-            rpc.system = "aws-api",
-            rpc.service = "SESv2",
-            rpc.method = "SendEmail",
+            rpc.system.name = "aws-api",
+            rpc.method = "SESv2/SendEmail",
             cloud.region = self.client.config().region().map(AsRef::as_ref),
             error.type = Empty,
         );

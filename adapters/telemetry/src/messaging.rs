@@ -112,6 +112,27 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64().max(0.0)
 }
 
+/// A destination by its parts (OpenTelemetry's conventions for RabbitMQ): what is empty, as the default
+/// exchange is, is left out, and what is called the same is told once.
+struct Destination<'a, const PARTS: usize>([&'a str; PARTS]);
+
+impl<const PARTS: usize> std::fmt::Display for Destination<'_, PARTS> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut last = "";
+        for part in self.0 {
+            if part.is_empty() || part == last {
+                continue;
+            }
+            if !last.is_empty() {
+                f.write_str(":")?;
+            }
+            f.write_str(part)?;
+            last = part;
+        }
+        Ok(())
+    }
+}
+
 fn publish_span(system: &'static str, exchange: &str, event: &OutboxMessage) -> (Span, String) {
     let cause = TraceContext::parse(&event.traceparent, event.tracestate.as_deref());
     let own = cause.map(|cause| cause.child());
@@ -128,7 +149,7 @@ fn publish_span(system: &'static str, exchange: &str, event: &OutboxMessage) -> 
         messaging.system = system,
         messaging.operation.name = "publish",
         messaging.operation.type = "send",
-        messaging.destination.name = %format_args!("{exchange}:{}", event.routing_key),
+        messaging.destination.name = %Destination([exchange, &event.routing_key]),
         messaging.rabbitmq.destination.routing_key = event.routing_key,
         messaging.message.id = %event.event_id,
         error.type = Empty,
@@ -183,7 +204,7 @@ impl Arrival<'_> {
             messaging.system = self.system,
             messaging.operation.name = "process",
             messaging.operation.type = "process",
-            messaging.destination.name = %format_args!("{exchange}:{key}:{}", queue.name),
+            messaging.destination.name = %Destination([exchange, key, queue.name]),
             messaging.rabbitmq.destination.routing_key = key,
             messaging.message.id = %context.request_id,
             error.type = Empty,
@@ -238,4 +259,17 @@ pub fn handled(queue: WorkQueue, outcome: &Outcome) {
 pub fn worked_on(begun: Instant) {
     let ms = begun.elapsed().as_secs_f64() * 1000.0;
     tracing::info!(ms, db_ms = Empty, queries = Empty, "event worked on");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Destination;
+
+    #[test]
+    fn a_destination_has_no_empty_part_and_none_twice() {
+        let named = |parts: [&str; 3]| Destination(parts).to_string();
+        assert_eq!(named(["events", "key", "work"]), "events:key:work");
+        assert_eq!(named(["", "work", "work"]), "work");
+        assert_eq!(named(["events", "", ""]), "events");
+    }
 }

@@ -14,7 +14,7 @@ use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use shopflow_http::{CallError, HttpClient, outcome};
+use shopflow_http::{CallError, HttpClient, outcome, port, without_user};
 use shopflow_telemetry::TRACE;
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -142,7 +142,9 @@ impl SmsSender for TwilioSender {
             otel.kind = "client",
             http.request.method = "POST",
             url.template = "/2010-04-01/Accounts/{sid}/Messages.json",
+            url.full = without_user(request.uri()),
             server.address = request.uri().host(),
+            server.port = port(request.uri()),
             http.response.status_code = Empty,
             error.type = Empty,
         );

@@ -143,7 +143,7 @@ impl Notifier {
             order_id: event.order_id(),
             channel,
             type_key: event.kind.type_key(),
-            recipient: recipient.to_owned(),
+            recipient: recipient.into(),
             content,
             created_at: self.clock.now(),
             resent: None,

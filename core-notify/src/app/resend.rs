@@ -68,7 +68,7 @@ impl Resends {
             Status::Sent => {}
             status @ (Status::Queued | Status::Failed) => return Err(ResendError::NotSent(status)),
         }
-        if summary.recipient == PURGED {
+        if summary.recipient.as_str() == PURGED {
             return Err(ResendError::Purged);
         }
         kind_of(&found)?;
@@ -123,7 +123,7 @@ impl Notifier {
         let found = self.store.find(resend.resend_of).await;
         let first = found
             .map_err(|error| from_store(&error, attempt))?
-            .filter(|first| first.summary.recipient != PURGED)
+            .filter(|first| first.summary.recipient.as_str() != PURGED)
             .ok_or_else(|| {
                 let reason = "what was to be sent again is not there any more";
                 dead("expired", reason.to_owned(), Vec::new())

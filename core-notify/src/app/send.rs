@@ -99,7 +99,7 @@ impl Notifier {
         match job.channel {
             Channel::Email => {
                 let mail = Mail {
-                    to: &job.recipient,
+                    to: job.recipient.as_str(),
                     subject: job.content.subject.as_deref().unwrap_or_default(),
                     html: &job.content.body,
                     plain: job.content.plain.as_deref().unwrap_or_default(),
@@ -111,7 +111,7 @@ impl Notifier {
             }
             Channel::Sms => {
                 let text = Text {
-                    to: &job.recipient,
+                    to: job.recipient.as_str(),
                     body: &job.content.body,
                     notification_id: job.id,
                     order_id: event.order_id(),
@@ -133,7 +133,7 @@ fn learn(lane: &Lane, job: &Job, answer: &Result<String, SendError>, now: Timest
         return false;
     }
     let was_open = lane.breaker.is_open();
-    let open = lane.breaker.failed(&job.recipient, now);
+    let open = lane.breaker.failed(job.recipient.as_str(), now);
     if open && !was_open {
         tracing::error!(channel, "the provider is out of order; sending pauses");
     }

@@ -126,7 +126,7 @@ pub async fn mark_sent(
     let job = Job {
         id,
         channel: Channel::Email,
-        recipient: String::new(),
+        recipient: "".into(),
         content: Content {
             subject: None,
             body: String::new(),

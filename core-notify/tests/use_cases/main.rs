@@ -38,7 +38,7 @@ fn job(channel: Channel) -> Job {
     Job {
         id,
         channel,
-        recipient: id.to_string(),
+        recipient: id.to_string().into(),
         content: Content {
             subject: None,
             body: "body".into(),

@@ -58,7 +58,7 @@ async fn list(args: &NotificationListArgs) -> Result<(), Failure> {
             one.status.as_str().to_owned(),
             one.channel.as_str().to_owned(),
             one.type_key.clone(),
-            one.recipient.clone(),
+            one.recipient.as_str().to_owned(),
             one.order_id.map(|id| id.to_string()).unwrap_or_default(),
             when(one.created_at),
             when_any(one.sent_at),
@@ -169,7 +169,7 @@ fn described(notification: &Notification) -> String {
         ("Status", summary.status.as_str().to_owned()),
         ("Channel", summary.channel.as_str().to_owned()),
         ("Type", summary.type_key.clone()),
-        ("To", summary.recipient.clone()),
+        ("To", summary.recipient.as_str().to_owned()),
         ("Subject", text(&summary.subject)),
         ("User", summary.user_id.to_string()),
         (

@@ -84,11 +84,38 @@ settings! {
         otel_exporter_otlp_headers = "OTEL_EXPORTER_OTLP_HEADERS", "Headers to show the collector, as authorization=Bearer%20...";
         otel_exporter_otlp_headers_file = "OTEL_EXPORTER_OTLP_HEADERS_FILE", "File with OTEL_EXPORTER_OTLP_HEADERS in it";
         otel_exporter_otlp_timeout = "OTEL_EXPORTER_OTLP_TIMEOUT", "How long the collector may take for a batch, in milliseconds [default: 10000]";
+        otel_exporter_otlp_certificate = "OTEL_EXPORTER_OTLP_CERTIFICATE", "File with the certificate authorities that an https collector is known by, in PEM [default: those of the system]";
+        otel_exporter_otlp_compression = "OTEL_EXPORTER_OTLP_COMPRESSION", "none, the only one there is [default: none]";
         otel_service_name = "OTEL_SERVICE_NAME", "What traces call this service [default: its name]";
         otel_resource_attributes = "OTEL_RESOURCE_ATTRIBUTES", "What traces tell of this process beside that, as deployment.environment.name=production";
         otel_traces_sampler = "OTEL_TRACES_SAMPLER", "Which traces are recorded: always_on, always_off or traceidratio, or one of these with parentbased_ in front [default: parentbased_always_on]";
         otel_traces_sampler_arg = "OTEL_TRACES_SAMPLER_ARG", "The share of traceidratio, from 0 to 1 [default: 1]";
         otel_sdk_disabled = "OTEL_SDK_DISABLED", "Trace nothing, whatever else is set: true or false [default: false]";
+        otel_traces_exporter = "OTEL_TRACES_EXPORTER", "otlp, or none to trace nothing [default: otlp]";
+    } with { own: TraceOnlyArgs, batches: BatchArgs, }
+}
+
+settings! {
+    /// The same of the collector, for whom other signals go elsewhere than traces.
+    TraceOnlyArgs {
+        otel_exporter_otlp_traces_endpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "Whole URL that traces go to, as http://collector:4318/v1/traces [default: by OTEL_EXPORTER_OTLP_ENDPOINT]";
+        otel_exporter_otlp_traces_protocol = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "In place of OTEL_EXPORTER_OTLP_PROTOCOL";
+        otel_exporter_otlp_traces_headers = "OTEL_EXPORTER_OTLP_TRACES_HEADERS", "In place of OTEL_EXPORTER_OTLP_HEADERS";
+        otel_exporter_otlp_traces_headers_file = "OTEL_EXPORTER_OTLP_TRACES_HEADERS_FILE", "File with OTEL_EXPORTER_OTLP_TRACES_HEADERS in it";
+        otel_exporter_otlp_traces_timeout = "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "In place of OTEL_EXPORTER_OTLP_TIMEOUT";
+        otel_exporter_otlp_traces_certificate = "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "In place of OTEL_EXPORTER_OTLP_CERTIFICATE";
+        otel_exporter_otlp_traces_compression = "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "In place of OTEL_EXPORTER_OTLP_COMPRESSION";
+    }
+}
+
+settings! {
+    /// How spans are gathered before they are sent.
+    BatchArgs {
+        otel_bsp_schedule_delay = "OTEL_BSP_SCHEDULE_DELAY", "How long spans are gathered before they are sent, in milliseconds [default: 5000]";
+        otel_bsp_max_queue_size = "OTEL_BSP_MAX_QUEUE_SIZE", "How many spans may wait; what comes beyond is lost, and counted [default: 2048]";
+        otel_bsp_max_export_batch_size = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "How many spans are sent at once, at most as many as may wait [default: 512]";
+        otel_bsp_export_timeout = "OTEL_BSP_EXPORT_TIMEOUT", "How long sending a batch may take with its repetitions, in milliseconds [default: 30000]";
+        otel_bsp_max_concurrent_exports = "OTEL_BSP_MAX_CONCURRENT_EXPORTS", "How many batches are sent at the same time [default: 1]";
     }
 }
 

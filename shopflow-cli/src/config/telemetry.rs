@@ -1,24 +1,17 @@
 //! Where traces go, by OpenTelemetry's own variables.
 
-use std::time::Duration;
+mod batches;
+mod collector;
+mod pairs;
 
 use core_kernel::Sampling;
-use http::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::ExposeSecret;
-use shopflow_http::is_base_url;
 
 use super::args::TraceArgs;
 use super::problems::Problems;
-use super::read::{given, or_default, secret};
-
-/// How the collector is talked to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TraceProtocol {
-    /// Protobuf by HTTP.
-    Http,
-    /// gRPC.
-    Grpc,
-}
+use super::read::{given, or_default};
+use batches::Batches;
+pub(crate) use collector::{CollectorConfig, TraceProtocol};
+use pairs::{PAIRS, pairs};
 
 /// Which database statements go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +30,11 @@ impl DatabaseSystem {
     }
 }
 
-/// Where traces go.
+/// Where traces go, and what they tell.
 #[derive(Clone, Debug)]
 pub(crate) struct TraceConfig {
-    pub(crate) endpoint: String,
-    pub(crate) protocol: TraceProtocol,
-    /// Shown to the collector; marked as sensitive.
-    pub(crate) headers: HeaderMap,
-    pub(crate) timeout: Duration,
+    pub(crate) collector: CollectorConfig,
+    pub(crate) batches: Batches,
     pub(crate) service_name: String,
     /// What else is told of this process.
     pub(crate) attributes: Vec<(String, String)>,
@@ -60,35 +50,17 @@ impl TraceArgs {
         service: &str,
         database: DatabaseSystem,
     ) -> Option<TraceConfig> {
-        const TIMEOUT: &str = "OTEL_EXPORTER_OTLP_TIMEOUT";
-        const DISABLED: &str = "OTEL_SDK_DISABLED";
-        let disabled = or_default(
-            problems,
-            DISABLED,
-            self.otel_sdk_disabled.as_ref(),
-            false,
-            "true or false",
-        );
-        let timeout: u32 = or_default(
-            problems,
-            TIMEOUT,
-            self.otel_exporter_otlp_timeout.as_ref(),
-            10_000,
-            "a number of milliseconds",
-        );
+        let disabled = self.disabled(problems);
         let mut attributes = self.attributes(problems);
         let named = attributes.iter().position(|(key, _)| key == "service.name");
         let named = named.map(|index| attributes.remove(index).1);
         let service_name = given(self.otel_service_name.as_ref()).map(str::to_owned);
-        let protocol = self.protocol(problems);
-        let headers = self.headers(problems);
         let sampling = self.sampling(problems);
-        let endpoint = self.endpoint(problems);
+        let batches = self.batches.check(problems);
+        let collector = self.collector(problems);
         Some(TraceConfig {
-            endpoint: endpoint.filter(|_| !disabled)?,
-            protocol,
-            headers,
-            timeout: Duration::from_millis(timeout.into()),
+            collector: collector.filter(|_| !disabled)?,
+            batches,
             service_name: service_name.or(named).unwrap_or_else(|| service.to_owned()),
             attributes,
             sampling,
@@ -96,50 +68,18 @@ impl TraceArgs {
         })
     }
 
-    fn endpoint(&self, problems: &mut Problems) -> Option<String> {
-        let endpoint = given(self.otel_exporter_otlp_endpoint.as_ref())?;
-        if !is_base_url(endpoint) {
-            let why = "must be an absolute http or https URL";
-            problems.add("OTEL_EXPORTER_OTLP_ENDPOINT", why);
-        }
-        Some(endpoint.to_owned())
-    }
-
-    fn protocol(&self, problems: &mut Problems) -> TraceProtocol {
-        match given(self.otel_exporter_otlp_protocol.as_ref()) {
-            None | Some("http/protobuf") => TraceProtocol::Http,
-            Some("grpc") => TraceProtocol::Grpc,
+    fn disabled(&self, problems: &mut Problems) -> bool {
+        const DISABLED: &str = "OTEL_SDK_DISABLED";
+        let disabled = self.otel_sdk_disabled.as_ref();
+        let disabled = or_default(problems, DISABLED, disabled, false, "true or false");
+        match given(self.otel_traces_exporter.as_ref()) {
+            None | Some("otlp") => disabled,
+            Some("none") => true,
             Some(_) => {
-                let why = "must be http/protobuf or grpc";
-                problems.add("OTEL_EXPORTER_OTLP_PROTOCOL", why);
-                TraceProtocol::Http
+                problems.add("OTEL_TRACES_EXPORTER", "must be otlp or none");
+                disabled
             }
         }
-    }
-
-    fn headers(&self, problems: &mut Problems) -> HeaderMap {
-        const NAME: &str = "OTEL_EXPORTER_OTLP_HEADERS";
-        let text = secret(
-            problems,
-            NAME,
-            self.otel_exporter_otlp_headers.as_ref(),
-            self.otel_exporter_otlp_headers_file.as_ref(),
-        );
-        let text = text.as_ref().map(|text| text.value.expose_secret());
-        let mut headers = HeaderMap::new();
-        for pair in pairs(text.unwrap_or_default()) {
-            let header = pair.and_then(|(name, value)| {
-                let name = HeaderName::try_from(name).ok()?;
-                let mut value = HeaderValue::try_from(value).ok()?;
-                value.set_sensitive(true);
-                Some((name, value))
-            });
-            match header {
-                Some((name, value)) => drop(headers.insert(name, value)),
-                None => problems.add(NAME, PAIRS),
-            }
-        }
-        headers
     }
 
     fn attributes(&self, problems: &mut Problems) -> Vec<(String, String)> {
@@ -177,38 +117,6 @@ impl TraceArgs {
     }
 }
 
-const PAIRS: &str = "must be key=value pairs, comma-separated and percent-encoded";
-
-/// The pairs of a list such as `a=1,b=two%20words` (W3C Baggage, as OpenTelemetry's variables are
-/// written); `None` in place of what is none.
-fn pairs(text: &str) -> impl Iterator<Item = Option<(String, String)>> {
-    let parts = text.split(',').map(str::trim);
-    parts.filter(|part| !part.is_empty()).map(|part| {
-        let (name, value) = part.split_once('=')?;
-        let name = name.trim();
-        (!name.is_empty()).then_some(())?;
-        Some((name.to_owned(), decoded(value.trim())?))
-    })
-}
-
-fn decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let (byte, after) = match (first, after) {
-            (b'%', [high, low, after @ ..]) => {
-                let digits = [*high, *low];
-                let digits = std::str::from_utf8(&digits).ok()?;
-                (u8::from_str_radix(digits, 16).ok()?, after)
-            }
-            (byte, after) => (*byte, after),
-        };
-        bytes.push(byte);
-        rest = after;
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,6 +142,11 @@ mod tests {
             ..args()
         };
         assert!(config(&disabled).unwrap().is_none());
+        let none = TraceArgs {
+            otel_traces_exporter: Some("none".into()),
+            ..args()
+        };
+        assert!(config(&none).unwrap().is_none());
         assert!(config(&args()).unwrap().is_some());
     }
 
@@ -257,9 +170,44 @@ mod tests {
             ..args()
         };
         let config = config(&args).unwrap().unwrap();
-        assert_eq!(config.headers["authorization"], "Bearer t0ken");
-        assert_eq!(config.headers["x-a"], "b");
+        assert_eq!(config.collector.headers["authorization"], "Bearer t0ken");
+        assert_eq!(config.collector.headers["x-a"], "b");
         assert!(!format!("{config:?}").contains("t0ken"));
+    }
+
+    #[test]
+    fn the_paths_of_traces_are_added_to_the_collector_s_url_and_to_no_other() {
+        let mut args = args();
+        let endpoint = |args: &TraceArgs| config(args).unwrap().unwrap().collector.endpoint;
+        assert_eq!(endpoint(&args), "http://collector:4318/v1/traces");
+        args.otel_exporter_otlp_protocol = Some("grpc".into());
+        assert_eq!(endpoint(&args), "http://collector:4318");
+        args.own.otel_exporter_otlp_traces_protocol = Some("http/protobuf".into());
+        args.own.otel_exporter_otlp_traces_endpoint = Some("http://tempo:80/otlp".into());
+        assert_eq!(endpoint(&args), "http://tempo:80/otlp");
+        args.otel_exporter_otlp_endpoint = None;
+        assert_eq!(endpoint(&args), "http://tempo:80/otlp");
+    }
+
+    #[test]
+    fn what_is_set_for_traces_alone_goes_before_what_is_set_for_all() {
+        let mut args = args();
+        args.otel_exporter_otlp_headers = Some("x-a=all,x-b=all".into());
+        args.own.otel_exporter_otlp_traces_headers = Some("x-a=traces".into());
+        args.otel_exporter_otlp_timeout = Some("1".into());
+        args.own.otel_exporter_otlp_traces_timeout = Some("2".into());
+        let collector = config(&args).unwrap().unwrap().collector;
+        assert_eq!(collector.headers["x-a"], "traces");
+        assert_eq!(collector.headers.len(), 1);
+        assert_eq!(collector.timeout.as_millis(), 2);
+    }
+
+    #[test]
+    fn a_batch_is_never_larger_than_its_queue() {
+        let mut args = args();
+        args.batches.otel_bsp_max_queue_size = Some("100".into());
+        let batches = config(&args).unwrap().unwrap().batches;
+        assert_eq!((batches.queue, batches.batch), (100, 100));
     }
 
     #[test]
@@ -301,6 +249,38 @@ mod tests {
             (
                 wrong(|a| a.otel_sdk_disabled = Some("perhaps".into())),
                 "OTEL_SDK_DISABLED",
+            ),
+            (
+                wrong(|a| a.otel_traces_exporter = Some("zipkin".into())),
+                "OTEL_TRACES_EXPORTER",
+            ),
+            (
+                wrong(|a| a.otel_exporter_otlp_compression = Some("gzip".into())),
+                "OTEL_EXPORTER_OTLP_COMPRESSION",
+            ),
+            (
+                wrong(|a| a.own.otel_exporter_otlp_traces_compression = Some("zstd".into())),
+                "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+            ),
+            (
+                wrong(|a| a.otel_exporter_otlp_certificate = Some("/nowhere/ca.pem".into())),
+                "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            ),
+            (
+                wrong(|a| a.own.otel_exporter_otlp_traces_endpoint = Some("collector".into())),
+                "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            ),
+            (
+                wrong(|a| a.batches.otel_bsp_max_queue_size = Some("0".into())),
+                "OTEL_BSP_MAX_QUEUE_SIZE",
+            ),
+            (
+                wrong(|a| a.batches.otel_bsp_schedule_delay = Some("0".into())),
+                "OTEL_BSP_SCHEDULE_DELAY",
+            ),
+            (
+                wrong(|a| a.batches.otel_bsp_max_export_batch_size = Some("4096".into())),
+                "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
             ),
         ] {
             assert!(told.starts_with(&format!("error: {name}: ")), "{told}");

@@ -38,13 +38,19 @@ impl Database {
         Ok(Self { pool, current })
     }
 
-    /// Has its connections told whenever figures are asked for.
-    pub(crate) fn tell_connections(&self, figures: &Figures) {
+    /// Has its connections told whenever figures are asked for. Those that a store keeps for its next
+    /// statements (`kept`) are idle, whatever the pool takes them for.
+    pub(crate) fn tell_connections(
+        &self,
+        figures: &Figures,
+        kept: impl Fn() -> usize + Send + 'static,
+    ) {
         let gauges = ConnectionGauges::new("postgresql");
         let pool = self.pool.clone();
         figures.at_scrape(move || {
-            let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
-            let used = pool.size().saturating_sub(idle);
+            let idle = u32::try_from(pool.num_idle() + kept()).unwrap_or(u32::MAX);
+            let idle = idle.min(pool.size());
+            let used = pool.size() - idle;
             gauges.set(used, idle, pool.options().get_max_connections());
         });
     }

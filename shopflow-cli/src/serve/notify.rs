@@ -49,7 +49,6 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
         consumer: status.clone(),
     };
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &telemetry)?;
-    database.tell_connections(&telemetry.figures);
     database.keep_up_to_date(&mut lifecycle, Schema::Notify);
     let consuming = status.clone();
     queues::tell_connected(&telemetry.figures, move || consuming.is_consuming());
@@ -80,6 +79,8 @@ pub(crate) async fn run(config: NotifyConfig) -> anyhow::Result<()> {
     });
     tell_breakers(&mut lifecycle, lanes.clone());
     let store = Arc::new(PgNotificationStore::new(database.pool.clone()));
+    let keeper = store.clone();
+    database.tell_connections(&telemetry.figures, move || keeper.kept_connections());
     let archive = retention::archive(config.archive.as_ref())?;
     let data = Arc::new(NotificationRetention {
         store: store.clone(),

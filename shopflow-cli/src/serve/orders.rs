@@ -43,7 +43,6 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
         publisher: publisher.clone(),
     };
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &telemetry)?;
-    database.tell_connections(&telemetry.figures);
     database.keep_up_to_date(&mut lifecycle, Schema::Orders);
     let connected = publisher.clone();
     queues::tell_connected(&telemetry.figures, move || connected.is_connected());
@@ -72,6 +71,8 @@ pub(crate) async fn run(config: OrdersConfig) -> anyhow::Result<()> {
     });
 
     let store = Arc::new(PgOrderStore::new(database.pool.clone()));
+    let keeper = store.clone();
+    database.tell_connections(&telemetry.figures, move || keeper.kept_connections());
     let data = Arc::new(OrderRetention(store.clone()));
     retention::schedule(
         &mut lifecycle,

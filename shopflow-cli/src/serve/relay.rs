@@ -1,9 +1,10 @@
 //! The relay: carries events from the outbox to the broker, woken at every commit.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use core_kernel::{EventPublisher, Outbox, Refused, RelayError, RelayReport, Wake, chain};
+use metrics::{Counter, Gauge};
 use shopflow_amqp::Backoff;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -19,6 +20,17 @@ const GAUGE: Duration = Duration::from_secs(5);
 
 /// An event that was refused so often needs somebody's eyes: no queue for it, or a full one.
 const STUBBORN: u32 = 5;
+
+static WAITING: LazyLock<Gauge> = LazyLock::new(|| metrics::gauge!("shopflow_outbox_waiting"));
+
+static OLDEST: LazyLock<Gauge> =
+    LazyLock::new(|| metrics::gauge!("shopflow_outbox_oldest_seconds"));
+
+static PUBLISHED: LazyLock<Counter> =
+    LazyLock::new(|| metrics::counter!("shopflow_events_published_total"));
+
+static REFUSED: LazyLock<Counter> =
+    LazyLock::new(|| metrics::counter!("shopflow_events_refused_total"));
 
 /// Wakes the relay in the same process. One wake is kept while the relay is busy.
 #[derive(Clone, Debug, Default)]
@@ -111,16 +123,16 @@ impl Relay {
     async fn count_backlog(&self) {
         if let Ok(backlog) = self.outbox.backlog().await {
             #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-            metrics::gauge!("shopflow_outbox_waiting").set(backlog.waiting as f64);
-            metrics::gauge!("shopflow_outbox_oldest_seconds").set(backlog.oldest_seconds);
+            WAITING.set(backlog.waiting as f64);
+            OLDEST.set(backlog.oldest_seconds);
         }
     }
 }
 
 /// Counts what a pass did, and tells of what does not go out.
 fn tell(report: &RelayReport) {
-    metrics::counter!("shopflow_events_published_total").increment(report.published as u64);
-    metrics::counter!("shopflow_events_refused_total").increment(report.refused.len() as u64);
+    PUBLISHED.increment(report.published as u64);
+    REFUSED.increment(report.refused.len() as u64);
     if !report.refused.is_empty() {
         let refused = report.refused.len();
         tracing::warn!(refused, "the broker refused events; they are tried again");

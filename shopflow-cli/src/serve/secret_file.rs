@@ -24,24 +24,73 @@ const GAUGE: Duration = Duration::from_secs(10);
 /// How long a secret is to sign.
 const ROTATION: SignedDuration = SignedDuration::from_hours(90 * 24);
 
-/// A secret, now and as it changes. `name` is its variable.
-pub(crate) fn follow(
-    lifecycle: &mut Lifecycle,
+/// A secret that may change in its file. `name` is its variable.
+struct Followed {
     name: &'static str,
-    secret: Secret,
-) -> watch::Receiver<SecretString> {
-    let (sender, receiver) = watch::channel(secret.value);
-    match secret.file {
-        Some(file) => lifecycle.spawn(name, look(name, file, sender, lifecycle.served())),
-        // Without a file it never changes; the last value stays readable.
-        None => drop(sender),
+    value: SecretString,
+    file: Option<PathBuf>,
+    readable: bool,
+}
+
+impl Followed {
+    fn new(name: &'static str, secret: Secret) -> Self {
+        Self {
+            name,
+            value: secret.value,
+            file: secret.file,
+            readable: true,
+        }
     }
-    receiver
+
+    /// Looks at the file; whether it holds another secret than before.
+    async fn look(&mut self) -> bool {
+        let Some(file) = &self.file else {
+            return false;
+        };
+        let (name, path) = (self.name, file.display().to_string());
+        let read = tokio::fs::read_to_string(file).await;
+        match read.as_deref().map(str::trim) {
+            Ok(secret) if !secret.is_empty() => {
+                self.readable = true;
+                let changed = self.value.expose_secret() != secret;
+                if changed {
+                    self.value = SecretString::from(secret);
+                    tracing::info!(name, path, "secret file renewed");
+                }
+                changed
+            }
+            // A file that is being replaced may be away or empty for a moment.
+            _ => {
+                if std::mem::take(&mut self.readable) {
+                    let what = "secret file cannot be read; keeping the last one";
+                    tracing::warn!(name, path, "{what}");
+                }
+                false
+            }
+        }
+    }
+}
+
+/// Waits until it is time to look again; false when there is no more need to.
+async fn time_to_look(done: &mut watch::Receiver<bool>) -> bool {
+    let done = done.wait_for(|done| *done);
+    tokio::time::timeout(LOOK, done).await.is_err()
 }
 
 /// A service token, now and as it changes, with a gauge of how long it is still valid.
 pub(crate) fn token(lifecycle: &mut Lifecycle, name: &'static str, token: Secret) -> ServiceToken {
-    let receiver = follow(lifecycle, name, token);
+    let mut file = Followed::new(name, token);
+    let (sender, receiver) = watch::channel(file.value.clone());
+    if file.file.is_some() {
+        let mut done = lifecycle.served();
+        lifecycle.spawn(name, async move {
+            while time_to_look(&mut done).await {
+                if file.look().await {
+                    sender.send_replace(file.value.clone());
+                }
+            }
+        });
+    }
     let followed = receiver.clone();
     gauge(lifecycle, name, move || {
         expiry(followed.borrow().expose_secret())
@@ -105,34 +154,24 @@ pub(crate) fn keys(lifecycle: &mut Lifecycle, config: KeyConfig) -> anyhow::Resu
     if let Some(file) = config.current.file.clone() {
         gauge(lifecycle, "JWT_SECRET", move || due(&file));
     }
-    let mut current = follow(lifecycle, "JWT_SECRET", config.current);
+    let mut current = Followed::new("JWT_SECRET", config.current);
     let mut previous = config
         .previous
-        .map(|secret| follow(lifecycle, "JWT_SECRET_PREVIOUS", secret));
+        .map(|secret| Followed::new("JWT_SECRET_PREVIOUS", secret));
     let (followed, mut done) = (keys.clone(), lifecycle.served());
     lifecycle.spawn("secrets", async move {
-        loop {
-            let other = async {
-                match &mut previous {
-                    Some(previous) => changed(previous).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = changed(&mut current) => {}
-                () = other => {}
-                _ = done.wait_for(|done| *done) => return,
-            }
-            let older = previous.as_ref().map(|previous| previous.borrow().clone());
-            let ring = KeyConfig::ring_of(&current.borrow(), older.as_ref());
-            match ring {
-                Ok(ring) => {
-                    followed.replace(ring);
-                    tracing::info!("secrets renewed");
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    tracing::warn!(error, "secret is of no use; keeping the last one");
+        while time_to_look(&mut done).await {
+            if look_at_both(&mut current, &mut previous).await {
+                let older = previous.as_ref().map(|previous| &previous.value);
+                match KeyConfig::ring_of(&current.value, older) {
+                    Ok(ring) => {
+                        followed.replace(ring);
+                        tracing::info!("secrets renewed");
+                    }
+                    Err(error) => {
+                        let error = error.to_string();
+                        tracing::warn!(error, "secret is of no use; keeping the last one");
+                    }
                 }
             }
         }
@@ -140,50 +179,12 @@ pub(crate) fn keys(lifecycle: &mut Lifecycle, config: KeyConfig) -> anyhow::Resu
     Ok(keys)
 }
 
-/// Waits for the next value; for ever when there will be none.
-async fn changed(receiver: &mut watch::Receiver<SecretString>) {
-    if receiver.changed().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-async fn look(
-    name: &'static str,
-    file: PathBuf,
-    sender: watch::Sender<SecretString>,
-    mut done: watch::Receiver<bool>,
-) {
-    let path = file.display().to_string();
-    let mut readable = true;
-    while tokio::time::timeout(LOOK, done.wait_for(|done| *done))
-        .await
-        .is_err()
-    {
-        let read = tokio::fs::read_to_string(&file).await;
-        match read.as_deref().map(str::trim) {
-            Ok(token) if !token.is_empty() => {
-                readable = true;
-                let changed = sender.send_if_modified(|old| {
-                    let changed = old.expose_secret() != token;
-                    if changed {
-                        *old = SecretString::from(token);
-                    }
-                    changed
-                });
-                if changed {
-                    tracing::info!(name, path, "secret file renewed");
-                }
-            }
-            // A file that is being replaced may be away or empty for a moment.
-            _ if readable => {
-                readable = false;
-                tracing::warn!(
-                    name,
-                    path,
-                    "secret file cannot be read; keeping the last one"
-                );
-            }
-            _ => {}
-        }
+/// Looks at the secret, and then at the list of those that verify beside it. Who rotates writes them the
+/// other way round, so a new secret is never in use beside the list of before.
+async fn look_at_both(current: &mut Followed, previous: &mut Option<Followed>) -> bool {
+    let changed = current.look().await;
+    match previous {
+        Some(previous) => previous.look().await || changed,
+        None => changed,
     }
 }

@@ -175,7 +175,7 @@ const CATALOG: &[(Kind, &str, &str)] = &[
     (
         Counter,
         "shopflow_trace_spans_lost_total",
-        "Spans that the collector did not take",
+        "Spans that the collector did not take, or that found no room to wait for it",
     ),
 ];
 
@@ -186,6 +186,19 @@ pub(super) fn describe() {
             Counter => metrics::describe_counter!(*name, *help),
             Gauge => metrics::describe_gauge!(*name, *help),
             Seconds => metrics::describe_histogram!(*name, Unit::Seconds, *help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CATALOG;
+
+    #[test]
+    fn every_figure_is_in_the_docs() {
+        let docs = include_str!("../../../docs/telemetry.md");
+        for (_, name, _) in CATALOG {
+            assert!(docs.contains(&format!("`{name}`")), "{name} is missing");
         }
     }
 }

@@ -12,7 +12,6 @@ use std::time::Duration;
 use open::Open;
 use opentelemetry::trace::SpanKind;
 use opentelemetry::{InstrumentationScope, KeyValue};
-use opentelemetry_sdk::trace::SpanProcessor;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -20,7 +19,7 @@ use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::collector::{self, Processor};
+use super::collector::Processor;
 use super::sql;
 use super::work::{Elapsed, STATEMENTS};
 use crate::config::{DatabaseSystem, TraceConfig};
@@ -41,7 +40,7 @@ impl Traces {
     /// Begins to send spans, in the background.
     pub(super) fn start(config: &TraceConfig) -> anyhow::Result<Self> {
         config.sampling.begin();
-        let processor = collector::processor(config)?;
+        let processor = Processor::start(config)?;
         Ok(Self(Some((Arc::new(processor), config.database))))
     }
 
@@ -174,7 +173,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
             let statement = self.statement(event, parent, seconds);
             let name = statement.called("statement");
             self.processor
-                .on_end(statement.data(name, self.scope.clone()));
+                .take(statement.data(name, self.scope.clone()));
         }
     }
 
@@ -185,7 +184,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
         let open = span.extensions_mut().remove::<Open>();
         if let Some(open) = open.filter(|open| open.sampled) {
             let name = open.called(span.name());
-            self.processor.on_end(open.data(name, self.scope.clone()));
+            self.processor.take(open.data(name, self.scope.clone()));
         }
     }
 }

@@ -72,6 +72,9 @@ pub(super) async fn the_page_shows_the_fields_of_a_body_and_of_each_answer() {
     let created = r#"#placeOrder [data-status="201"]"#;
     page.browser.click(&format!("{created} summary")).await;
     page.browser.wait_text(created, "total_amount").await;
+    // It stands beside the reference to what an amount is.
+    let words = "What they cost together.";
+    page.browser.wait_text(created, words).await;
     let refused = r#"#placeOrder [data-status="422"]"#;
     page.browser.click(&format!("{refused} summary")).await;
     page.browser

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
-use shopflow_testkit::{Backend, Collector, Service, redis, wait_until};
+use shopflow_testkit::{Service, wait_until};
 
-use super::figures::names;
-use crate::world::{SOON, World};
+use super::figures::{busy, names};
+use crate::world::SOON;
 
 const RULES: &str = include_str!("../../../deploy/observability/rules.yml");
 const DASHBOARD: &str = include_str!("../../../deploy/observability/dashboard.json");
@@ -98,23 +98,9 @@ fn of_dashboard() -> BTreeSet<String> {
     all.iter().flat_map(|one| figures(one)).collect()
 }
 
-/// With all that has figures of its own.
 #[tokio::test]
 async fn every_figure_of_the_alerts_and_the_dashboard_is_told_by_a_service() {
-    let collector = Collector::start().await;
-    let limits = redis().await.database().await;
-    let world = World::start_with(Backend::Servers, |setup| {
-        let endpoint = collector.endpoint().to_owned();
-        setup.extra.push(("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint));
-        setup.extra.push(("REDIS_URL", limits));
-        for limit in ["RATE_LIMIT_AUTH_PER_MINUTE", "RATE_LIMIT_ORDERS_PER_MINUTE"] {
-            setup.extra.push((limit, "1000".into()));
-        }
-    })
-    .await;
-    let jane = world.customer("jane").await;
-    world.place(&jane).await;
-    world.wait_notified(&jane, 2, "sent").await;
+    let (world, _collector) = busy().await;
     for (place, wanted) in [
         ("rules.yml", of_rules()),
         ("dashboard.json", of_dashboard()),
@@ -147,6 +133,22 @@ fn every_alert_has_its_runbook() {
         for part in ["## What it means", "## What to look at", "## What to do"] {
             assert!(page.contains(part), "{link} has no {part:?}");
         }
+    }
+}
+
+#[test]
+fn every_alert_is_seen_to_fire_and_to_keep_quiet() {
+    let tests = include_str!("../../../deploy/observability/rules.test.yml");
+    let alerts = RULES
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    for alert in alerts {
+        let fires = format!("- alertname: {alert}\n");
+        assert!(tests.contains(&fires), "no test has {alert} fire");
+        let quiet = format!("- {{alertname: {alert}, ");
+        let quiet = tests.lines().find(|line| line.contains(&quiet));
+        let quiet = quiet.unwrap_or_else(|| panic!("no test has {alert} keep quiet"));
+        assert!(quiet.ends_with("exp_alerts: []}"), "{quiet}");
     }
 }
 

@@ -3,17 +3,22 @@
 use std::collections::BTreeSet;
 
 use http::Method;
-use shopflow_testkit::{Client, Service, free_port, wait_until};
+use serde_json::Value;
+use shopflow_testkit::{Client, Collector, Service, free_port, redis, wait_until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::world::{AUTH, Backend, NOTIFY, ORDERS, SOON, World, metric};
 
 back_ends! {
     both:
         an_order_is_counted_on_its_whole_way,
-        strange_paths_and_methods_make_no_labels;
+        strange_paths_and_methods_make_no_labels,
+        a_request_without_one_host_is_counted;
     servers:
         every_figure_is_in_the_docs,
         a_service_tells_its_connections_and_its_process,
+        a_client_that_hangs_up_leaves_a_line_and_a_figure,
         figures_have_a_port_of_their_own_where_one_is_set;
 }
 
@@ -107,8 +112,68 @@ async fn strange_paths_and_methods_make_no_labels(on: Backend) {
     );
 }
 
-async fn every_figure_is_in_the_docs() {
+async fn a_request_without_one_host_is_counted(on: Backend) {
+    let world = World::start(on).await;
+    let port = world.setup.ports[ORDERS as usize];
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let request = b"GET /orders HTTP/1.1\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let refused = "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_route=\"unknown\",http_response_status_code=\"400\"} ";
+    assert_eq!(value(&world.orders, refused).await, 1.0);
+}
+
+async fn a_client_that_hangs_up_leaves_a_line_and_a_figure() {
     let world = World::start(Backend::Servers).await;
+    let jane = world.customer("jane").await;
+    let active = "http_server_active_requests ";
+    assert_eq!(metric(&world.orders, active).await, Some(0.0));
+    // Orders asks it who this is, and waits.
+    world.process(AUTH).freeze();
+    let orders = world.orders.with_token(&jane.access);
+    let waiting = tokio::spawn(async move { orders.get("/orders").await });
+    wait_until("orders has the request in hand", SOON, async || {
+        metric(&world.orders, active).await == Some(1.0)
+    })
+    .await;
+    waiting.abort();
+    let process = world.process(ORDERS);
+    let line = process.wait_for_line("\"status\":499", SOON).await;
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["message"], &line["method"], &line["route"]),
+        (&"request".into(), &"GET".into(), &"/orders".into())
+    );
+    assert!(line["request_id"].is_string(), "{line}");
+    assert!(line["queries"].is_number(), "{line}");
+    let gone = "http_server_request_duration_seconds_count{http_request_method=\"GET\",http_route=\"/orders\",http_response_status_code=\"499\"} ";
+    assert_eq!(value(&world.orders, gone).await, 1.0);
+    assert_eq!(metric(&world.orders, active).await, Some(0.0));
+}
+
+/// All three services with all that has figures of its own, and work behind them.
+pub(super) async fn busy() -> (World, Collector) {
+    let collector = Collector::start().await;
+    let limits = redis().await.database().await;
+    let world = World::start_with(Backend::Servers, |setup| {
+        let endpoint = collector.endpoint().to_owned();
+        setup.extra.push(("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint));
+        setup.extra.push(("REDIS_URL", limits));
+        for limit in ["RATE_LIMIT_AUTH_PER_MINUTE", "RATE_LIMIT_ORDERS_PER_MINUTE"] {
+            setup.extra.push((limit, "1000".into()));
+        }
+    })
+    .await;
+    let jane = world.customer("jane").await;
+    world.place(&jane).await;
+    world.wait_notified(&jane, 2, "sent").await;
+    (world, collector)
+}
+
+async fn every_figure_is_in_the_docs() {
+    let (world, _collector) = busy().await;
     let docs = include_str!("../../../docs/telemetry.md");
     for service in Service::ALL {
         for name in names(world.client(service)).await {

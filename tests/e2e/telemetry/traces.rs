@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use http::Method;
-use shopflow_testkit::{Collector, Span};
+use shopflow_testkit::{Collector, Span, wait_until};
 
-use crate::world::{AUTH, Backend, NOTIFY, ORDERS, SOON, World, new_order};
+use crate::world::{AUTH, Backend, NOTIFY, ORDERS, SOON, World, metric, new_order};
 
 back_ends! {
     both:
@@ -15,7 +15,9 @@ back_ends! {
         what_an_attempt_failed_by_is_in_its_trace,
         spans_go_by_grpc_as_well_with_the_headers_that_are_set,
         what_the_caller_does_not_record_is_not_recorded,
-        a_collector_that_hangs_costs_spans_and_nothing_else;
+        a_collector_with_tls_is_known_by_its_authority,
+        a_collector_that_hangs_costs_spans_and_nothing_else,
+        spans_that_find_no_room_are_counted_as_lost;
 }
 
 /// All three services, with a collector of their traces.
@@ -183,7 +185,7 @@ async fn one_trace_leads_from_an_order_to_its_messages(on: Backend) {
     }
     if on == Backend::Servers {
         let mail = trace.one("client", "SESv2/SendEmail", Some(process));
-        assert_eq!(mail.attributes["rpc.system"], "aws-api");
+        assert_eq!(mail.attributes["rpc.system.name"], "aws-api");
         let text = "POST /2010-04-01/Accounts/{sid}/Messages.json";
         trace.one("client", text, Some(process));
     }
@@ -251,6 +253,45 @@ async fn spans_go_by_grpc_as_well_with_the_headers_that_are_set() {
     assert_eq!(headers["x-tenant"], "a b");
 }
 
+async fn a_collector_with_tls_is_known_by_its_authority() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("authority.pem");
+    std::fs::write(&authority, Collector::AUTHORITY).unwrap();
+    for protocol in ["http/protobuf", "grpc"] {
+        let collector = Collector::start_tls().await;
+        let mut world = World::prepare(Backend::Servers, |setup| {
+            let endpoint = collector.endpoint().to_owned();
+            setup.extra.push(("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint));
+            setup
+                .extra
+                .push(("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.into()));
+            setup.extra.push(("OTEL_BSP_SCHEDULE_DELAY", "100".into()));
+        })
+        .await;
+        // To the authorities of the system it is a stranger.
+        world.launch(AUTH);
+        world.wait_ready(AUTH).await;
+        world.auth.get("/auth/nothing").await;
+        let auth = world.process(AUTH);
+        auth.wait_for_line("the collector takes no spans", SOON)
+            .await;
+        assert_eq!(collector.spans(), [], "{protocol}");
+        world.kill(AUTH).await;
+
+        let file = authority.to_str().unwrap().to_owned();
+        world
+            .setup
+            .extra
+            .push(("OTEL_EXPORTER_OTLP_CERTIFICATE", file));
+        world.launch(AUTH);
+        world.wait_ready(AUTH).await;
+        world.auth.get("/auth/nothing").await;
+        collector
+            .wait_for("a span by TLS", SOON, |spans| !spans.is_empty())
+            .await;
+    }
+}
+
 async fn what_the_caller_does_not_record_is_not_recorded() {
     let (world, collector) = traced(Backend::Servers, &[]).await;
     let jane = world.customer("jane").await;
@@ -314,4 +355,34 @@ async fn a_collector_that_hangs_costs_spans_and_nothing_else() {
             begun.elapsed()
         );
     }
+}
+
+async fn spans_that_find_no_room_are_counted_as_lost() {
+    let more = [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "2"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "3600000"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "3600000"),
+    ];
+    let (world, collector) = traced(Backend::Servers, &more).await;
+    collector.hang();
+    let lost = "shopflow_trace_spans_lost_total ";
+    assert_eq!(metric(&world.auth, lost).await, Some(0.0));
+    let ask = async |times| {
+        for _ in 0..times {
+            world.auth.get("/auth/nothing").await;
+        }
+    };
+    ask(2).await;
+    let what = "two spans go out, and hang";
+    collector
+        .wait_for(what, SOON, |spans| spans.len() == 2)
+        .await;
+    // Two more wait for them, and the third finds no room.
+    ask(3).await;
+    wait_until("a span is lost", SOON, async || {
+        metric(&world.auth, lost).await == Some(1.0)
+    })
+    .await;
+    let told = "more spans than the collector takes";
+    world.process(AUTH).wait_for_line(told, SOON).await;
 }

@@ -1,6 +1,6 @@
 //! One look into a database of either back end.
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection, types::Uuid};
 
 /// A connection to PostgreSQL or to an SQLite file; panics where a statement fails.
 #[derive(Debug)]
@@ -30,6 +30,16 @@ impl Database {
             Self::Sqlite(connection) => sqlx::query_scalar(query).fetch_one(connection).await,
         };
         number.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// The one id that a query gives.
+    pub async fn id(&mut self, sql: &str) -> Uuid {
+        let query = AssertSqlSafe(sql.to_owned());
+        let id = match self {
+            Self::Postgres(connection) => sqlx::query_scalar(query).fetch_one(connection).await,
+            Self::Sqlite(connection) => sqlx::query_scalar(query).fetch_one(connection).await,
+        };
+        id.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// Changes something.

@@ -2,14 +2,13 @@
 
 mod examples;
 
-use core_kernel::Role;
 use http::StatusCode;
 use serde_json::json;
 
 use super::purged::{MAX_LIMIT, Page};
 use super::{dto, shape};
 use crate::error::codes;
-use crate::openapi::{Access, Document, Operation, shapes};
+use crate::openapi::{Access, Document, Operation, shapes, words};
 
 /// The document of the auth service.
 pub(crate) static DOCUMENT: Document = Document::new(
@@ -136,7 +135,11 @@ fn users() -> Vec<Operation> {
                 json!({ "type": "string" }),
                 "Only this address, in either case.",
             )
-            .query("role", role(), "Only those who are this.")
+            .query(
+                "role",
+                json!(words::user_role()),
+                "Only those who are this.",
+            )
             .query(
                 "is_active",
                 json!({ "type": "boolean" }),
@@ -242,9 +245,4 @@ fn services() -> Vec<Operation> {
         .answers::<Page>(StatusCode::OK, "A page of them.", &examples::purged())
         .refuses([&codes::FORBIDDEN]),
     ]
-}
-
-fn role() -> serde_json::Value {
-    let words = [Role::Customer, Role::Admin].map(Role::as_str);
-    json!({ "type": "string", "enum": words })
 }

@@ -1,9 +1,10 @@
 //! What the bodies of the auth service must look like; `dto.rs` reads them.
 
-use core_kernel::Role;
+use core_auth::PersonName;
 use serde_json::{Value, json};
 
 use crate::openapi::shapes::{about, email, new_password, object, or_null, phone, string, text};
+use crate::openapi::words;
 
 /// `POST /auth/register`.
 pub(super) fn registration() -> Value {
@@ -12,8 +13,8 @@ pub(super) fn registration() -> Value {
         [
             ("email", about(email(), "Compared and kept in lower case.")),
             ("password", new_password()),
-            ("first_name", text(100)),
-            ("last_name", text(100)),
+            ("first_name", text(PersonName::MAX)),
+            ("last_name", text(PersonName::MAX)),
             ("phone", about(or_null(phone()), "Where texts go (E.164).")),
         ],
     )
@@ -54,17 +55,13 @@ pub(super) fn reset() -> Value {
 
 /// `PATCH /auth/users/{id}`.
 pub(super) fn patch() -> Value {
-    let roles = [Role::Customer, Role::Admin].map(Role::as_str);
     object(
         0,
         [
-            ("first_name", text(100)),
-            ("last_name", text(100)),
+            ("first_name", text(PersonName::MAX)),
+            ("last_name", text(PersonName::MAX)),
             ("phone", about(or_null(phone()), "`null` clears it.")),
-            (
-                "role",
-                json!({ "type": "string", "enum": roles, "description": "For admins." }),
-            ),
+            ("role", about(json!(words::user_role()), "For admins.")),
             (
                 "is_active",
                 json!({ "type": "boolean", "description": "For admins." }),

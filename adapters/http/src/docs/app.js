@@ -40,11 +40,12 @@ function resolve(api, value) {
   return { value: path.reduce((at, key) => at[key], api), name: path.at(-1) };
 }
 
-/** A shape with all that it is made of put together. */
+/** A shape with all that it is made of put together. What stands beside a reference goes before what it leads to. */
 function whole(api, schema) {
   const { value, name } = resolve(api, schema);
   const parts = (value.allOf ?? []).map((part) => whole(api, part));
-  const merged = { ...value, name };
+  const { $ref, ...beside } = schema ?? {};
+  const merged = { ...value, ...beside, name };
   for (const part of parts) {
     merged.name ??= part.name;
     merged.type ??= part.type;
@@ -105,12 +106,11 @@ function fields(api, schema, depth = 0) {
   return el("ul", { class: "fields" }, ...names.map((name) => {
     const field = whole(api, shape.properties[name]);
     const required = (shape.required ?? []).includes(name);
-    const own = resolve(api, shape.properties[name]).value;
     return el("li", {},
       el("code", { class: "name" }, name), " ",
       el("span", { class: "kind" }, field.items ? "array" : kind(field)), " ",
       required ? "" : el("span", { class: "kind" }, "optional"),
-      el("div", { class: "note" }, ...inline([own.description ?? "", rules(field)].filter(Boolean).join(" — "))),
+      el("div", { class: "note" }, ...inline([field.description ?? "", rules(field)].filter(Boolean).join(" — "))),
       fields(api, field, depth + 1));
   }));
 }

@@ -54,3 +54,20 @@ codes! {
     INTERNAL = INTERNAL_SERVER_ERROR "internal" "Something went wrong on our side.";
     UNAVAILABLE = SERVICE_UNAVAILABLE "unavailable" "Something that the service needs is away. Try again after `Retry-After`.";
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn the_guide_tells_what_to_do_about_every_problem() {
+        let guide = include_str!("../../../../docs/api-guide.md");
+        for code in ALL {
+            let status = code.status.as_str();
+            let word = format!("`{}`", code.word);
+            let rows = guide.lines().filter(|line| line.starts_with("| "));
+            let mut rows = rows.filter(|row| row.contains(status) && row.contains(&word));
+            assert!(rows.next().is_some(), "{status} {word} is missing");
+        }
+    }
+}

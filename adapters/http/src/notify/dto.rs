@@ -48,7 +48,7 @@ impl<'a> From<&'a Summary> for SummaryDto<'a> {
             order_id: summary.order_id,
             channel: summary.channel.as_str(),
             r#type: &summary.type_key,
-            recipient: &summary.recipient,
+            recipient: summary.recipient.as_str(),
             subject: summary.subject.as_deref(),
             status: summary.status.as_str(),
             sent_at: summary.sent_at,

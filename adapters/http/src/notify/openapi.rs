@@ -1,12 +1,11 @@
 //! What the notification service answers, for its document.
 
-use core_notify::{Channel, Status};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::dto::{Attempts, List, NotificationDto};
 use crate::error::codes;
-use crate::openapi::{Access, Document, Operation, shapes};
+use crate::openapi::{Access, Document, Operation, shapes, words};
 
 /// The document of the notification service.
 pub(crate) static DOCUMENT: Document = Document::new(
@@ -19,14 +18,15 @@ fn operations() -> Vec<Operation> {
     let call = |path, id, summary| {
         Operation::new(("GET", path), ("Notifications", id), summary).by(Access::Anyone)
     };
-    let channels: Vec<&str> = Channel::ALL.iter().map(|one| one.as_str()).collect();
-    let statuses: Vec<&str> = Status::ALL.iter().map(|one| one.as_str()).collect();
-    let word = |words| json!({ "type": "string", "enum": words });
     vec![
         call("/notifications", "listNotifications", "Lists notifications")
             .about("Newest first, without their bodies.")
             .walk()
-            .query("channel", word(channels), "Only mails, or only texts.")
+            .query(
+                "channel",
+                json!(words::channel()),
+                "Only mails, or only texts.",
+            )
             .query("order_id", shapes::uuid(), "Only those of this order.")
             .query(
                 "type",
@@ -35,7 +35,7 @@ fn operations() -> Vec<Operation> {
             )
             .query(
                 "status",
-                word(statuses),
+                json!(words::notification_status()),
                 "Only those that have come so far.",
             )
             .scope()

@@ -57,7 +57,14 @@ pub(super) fn operations() -> Vec<Operation> {
             StatusCode::OK,
             "This document.",
             JSON,
-            json!({ "schema": { "type": "object", "required": ["openapi", "info", "paths"] } }),
+            json!({ "schema": {
+                "type": "object", "required": ["openapi", "info", "paths"],
+                "properties": {
+                    "openapi": { "type": "string" },
+                    "info": { "type": "object" },
+                    "paths": { "type": "object" },
+                },
+            } }),
         ),
     ]
 }

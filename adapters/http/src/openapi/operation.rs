@@ -29,8 +29,9 @@ pub(crate) struct Operation {
     pub(crate) method: &'static str,
     /// The path as its route has it.
     pub(crate) path: &'static str,
+    /// The group that it is told in.
+    pub(super) tag: &'static str,
     id: &'static str,
-    tag: &'static str,
     summary: &'static str,
     description: &'static str,
     access: Access,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::error::codes::Code;
+use crate::error::codes::{self, Code};
 
 /// Headers of answers, by the name that calls refer to them by.
 pub(super) fn headers() -> Value {
@@ -30,6 +30,19 @@ pub(super) fn header(name: &str) -> Value {
     json!({ "$ref": format!("#/components/headers/{name}") })
 }
 
+/// What a group of calls is about.
+pub(super) fn group(tag: &str) -> &'static str {
+    match tag {
+        "Tokens" => "Logging in and out, and telling whether a token counts.",
+        "Mails" => "What is done by a token that was mailed: another password, a verified address.",
+        "Accounts" => "Who users are.",
+        "For services" => "What only our own services ask.",
+        "Orders" => "Placing orders, and moving them on.",
+        "Notifications" => "Mails and texts, and what became of them.",
+        _ => "What balancers, monitors and tools ask.",
+    }
+}
+
 /// The tokens that calls show.
 pub(super) fn security_schemes() -> Value {
     let bearer = |description: &str| {
@@ -52,8 +65,11 @@ pub(super) fn problem(status: u16, codes: &[&Code]) -> Value {
         .map(|code| format!("`{}`: {}", code.word, code.meaning))
         .collect();
     let mut headers = json!({ "X-Request-Id": header("X-Request-Id") });
+    // Who comes too early is told when to come again.
+    let in_progress = words.contains(&codes::REQUEST_IN_PROGRESS.word);
     match status {
         401 => headers["WWW-Authenticate"] = header("WWW-Authenticate"),
+        409 if in_progress => headers["Retry-After"] = header("Retry-After"),
         429 | 503 => headers["Retry-After"] = header("Retry-After"),
         _ => {}
     }

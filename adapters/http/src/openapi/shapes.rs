@@ -1,5 +1,6 @@
 //! What is read, as JSON Schema: parameters and the parts of bodies.
 
+use core_auth::{Email, Password};
 use serde_json::{Value, json};
 
 /// White space and control characters as a class of regular expressions that all dialects know.
@@ -28,13 +29,13 @@ pub(crate) fn integer(min: u32, max: u32) -> Value {
 
 /// An email address.
 pub(crate) fn email() -> Value {
-    json!({ "type": "string", "format": "email", "maxLength": 255 })
+    json!({ "type": "string", "format": "email", "maxLength": Email::MAX })
 }
 
 /// A password that somebody chooses.
 pub(crate) fn new_password() -> Value {
     json!({
-        "type": "string", "format": "password", "minLength": 8, "maxLength": 128,
+        "type": "string", "format": "password", "minLength": Password::MIN, "maxLength": Password::MAX,
         "description": "With an upper-case letter, a lower-case letter, a digit and a special \
             character, which is anything else that is not white space.",
     })

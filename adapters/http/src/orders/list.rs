@@ -105,8 +105,19 @@ impl Asked {
     }
 }
 
+/// What lists can be sorted by.
+pub(super) const FIELDS: [SortField; 4] = [
+    SortField::CreatedAt,
+    SortField::UpdatedAt,
+    SortField::TotalAmount,
+    SortField::Status,
+];
+
+/// The ways that a list can be sorted.
+pub(super) const DIRECTIONS: [&str; 2] = ["asc", "desc"];
+
 /// The word for it in queries.
-fn field(by: SortField) -> &'static str {
+pub(super) fn field(by: SortField) -> &'static str {
     match by {
         SortField::CreatedAt => "created_at",
         SortField::UpdatedAt => "updated_at",
@@ -116,12 +127,6 @@ fn field(by: SortField) -> &'static str {
 }
 
 fn sort(query: &Query, faults: &mut Faults) -> OrderSort {
-    const FIELDS: [SortField; 4] = [
-        SortField::CreatedAt,
-        SortField::UpdatedAt,
-        SortField::TotalAmount,
-        SortField::Status,
-    ];
     let default = OrderSort::default();
     let by = query.optional(faults, "sort_by", |word| {
         let found = FIELDS.into_iter().find(|by| field(*by) == word);
@@ -130,7 +135,7 @@ fn sort(query: &Query, faults: &mut Faults) -> OrderSort {
     let descending = query.optional(faults, "sort_dir", |word| match word {
         "asc" => Ok(false),
         "desc" => Ok(true),
-        _ => Err(one_of(&["asc", "desc"])),
+        _ => Err(one_of(&DIRECTIONS)),
     });
     OrderSort {
         by: by.unwrap_or(default.by),

@@ -1,10 +1,13 @@
 //! What the order service answers, for its document.
 
+use core_kernel::schema::words;
 use core_orders::OrderStatus;
 use http::StatusCode;
 use serde_json::{Value, json};
+use utoipa::PartialSchema;
 
 use super::dto::{History, List, OrderDto, Transitioned};
+use super::list::{DIRECTIONS, FIELDS, field};
 use super::{KEY, shape};
 use crate::error::codes;
 use crate::openapi::{Access, Document, Operation};
@@ -69,19 +72,17 @@ fn operations() -> Vec<Operation> {
 }
 
 fn list(operation: Operation) -> Operation {
-    let word = |words: &[&str]| json!({ "type": "string", "enum": words });
-    let fields = ["created_at", "updated_at", "total_amount", "status"];
     operation
         .about("Newest first unless told. Of equal ones the id decides, so that none is missed.")
         .by(Access::Anyone)
         .walk()
+        .query("status", json!(OrderStatus::schema()), "Only those in it.")
         .query(
-            "status",
-            word(&OrderStatus::ALL.map(OrderStatus::as_str)),
-            "Only those in it.",
+            "sort_by",
+            json!(words(FIELDS.map(field))),
+            "`created_at` unless told.",
         )
-        .query("sort_by", word(&fields), "`created_at` unless told.")
-        .query("sort_dir", word(&["asc", "desc"]), "`desc` unless told.")
+        .query("sort_dir", json!(words(DIRECTIONS)), "`desc` unless told.")
         .scope()
         .answers::<List>(StatusCode::OK, "A part of the list.", &summaries())
 }

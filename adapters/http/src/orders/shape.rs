@@ -1,8 +1,12 @@
 //! What the bodies of the order service must look like; `dto.rs` reads them.
 
 use core_kernel::{Currency, Money};
-use core_orders::{Address, Country, NewOrder, OrderStatus};
+use core_orders::{
+    Address, City, Country, NewOrder, Notes, OrderStatus, ProductName, Quantity, State, Street,
+    ZipCode,
+};
 use serde_json::{Value, json};
+use utoipa::PartialSchema;
 
 use crate::openapi::shapes::{about, integer, object, or_null, text, uuid};
 
@@ -21,8 +25,7 @@ pub(super) fn new_order() -> Value {
 
 /// `PATCH /orders/{id}/status`.
 pub(super) fn transition() -> Value {
-    let words = OrderStatus::ALL.map(OrderStatus::as_str);
-    object(1, [("status", json!({ "type": "string", "enum": words }))])
+    object(1, [("status", json!(OrderStatus::schema()))])
 }
 
 fn items() -> Value {
@@ -30,8 +33,8 @@ fn items() -> Value {
         4,
         [
             ("product_id", uuid()),
-            ("product_name", text(200)),
-            ("quantity", integer(1, 1_000_000)),
+            ("product_name", text(ProductName::MAX)),
+            ("quantity", integer(Quantity::MIN, Quantity::MAX)),
             ("unit_price", price()),
         ],
     );
@@ -57,11 +60,14 @@ fn address() -> Value {
     let mut address = object(
         4,
         [
-            ("street", text(200)),
-            ("city", text(100)),
-            ("zip_code", text(20)),
+            ("street", text(Street::MAX)),
+            ("city", text(City::MAX)),
+            ("zip_code", text(ZipCode::MAX)),
             ("country", country()),
-            ("state", about(or_null(text(100)), "Required in the US.")),
+            (
+                "state",
+                about(or_null(text(State::MAX)), "Required in the US."),
+            ),
         ],
     );
     let needing: Vec<&str> = Country::iter()
@@ -93,7 +99,7 @@ fn currency() -> Value {
 
 fn notes() -> Value {
     let pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
-    json!({ "type": "string", "maxLength": 500, "pattern": pattern })
+    json!({ "type": "string", "maxLength": Notes::MAX, "pattern": pattern })
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ impl JobRow {
         Ok(Job {
             id: NotificationId(self.id),
             channel: channel(&self.channel, self.id)?,
-            recipient: self.recipient,
+            recipient: self.recipient.into(),
             content: Content {
                 subject: self.subject,
                 body: self.body,
@@ -144,7 +144,7 @@ impl TryFrom<SummaryRow> for Summary {
             order_id: row.order_id.map(OrderId),
             channel: channel(&row.channel, row.id)?,
             type_key: row.type_key,
-            recipient: row.recipient,
+            recipient: row.recipient.into(),
             subject: row.subject,
             status: Status::from_word(&row.status)
                 .ok_or_else(|| broken(row.id, "unknown status"))?,

@@ -175,3 +175,16 @@ async fn a_database_that_is_away_is_unavailable_and_comes_back_by_itself() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_connection_that_is_kept_is_known_to_be_idle() {
+    let pool = database(Schema::Orders).await;
+    let store = PgOrderStore::new(pool.clone());
+    assert_eq!(store.kept_connections(), 0);
+    let order = placed(UserId::generate());
+    let done = store.insert(&order, &RequestContext::generate()).await;
+    done.unwrap();
+    assert_eq!(store.kept_connections(), 1);
+    let lent = pool.size() as usize - pool.num_idle();
+    assert_eq!(lent, 1, "to the pool it is in use");
+}

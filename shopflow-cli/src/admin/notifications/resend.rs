@@ -38,7 +38,10 @@ pub(super) async fn resend(args: &NotificationResendArgs) -> Result<(), Failure>
     let first = found.map_err(|error| failure(error, &args.id))?;
     let summary = &first.summary;
     let (channel, kind) = (summary.channel.as_str(), &summary.type_key);
-    let question = format!("Send {channel} {kind} to {} once more?", summary.recipient);
+    let question = format!(
+        "Send {channel} {kind} to {} once more?",
+        summary.recipient.as_str()
+    );
     confirm(&question, args.yes.yes)?;
     let context = RequestContext::generate();
     let asked = resends.ask(&first, &actor(), reason, &context).await;

@@ -1,4 +1,6 @@
-//! A collector of traces: OTLP by HTTP and by gRPC, on one port.
+//! A collector of traces: OTLP by HTTP and by gRPC, on one port, plain or by TLS.
+
+mod tls;
 
 use crate::wait_for;
 use bytes::{Buf, Bytes};
@@ -27,9 +29,11 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
+use tokio_rustls::TlsAcceptor;
 
 const HTTP: &str = "/v1/traces";
 const GRPC: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -75,18 +79,30 @@ struct State {
 impl Collector {
     /// One that takes everything.
     pub async fn start() -> Self {
+        Self::listen("http", None).await
+    }
+
+    /// The same by TLS, known by [`Self::AUTHORITY`] and nobody else.
+    pub async fn start_tls() -> Self {
+        Self::listen("https", Some(tls::acceptor())).await
+    }
+
+    async fn listen(scheme: &str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let state = Arc::<State>::default();
-        let server = tokio::spawn(serve(listener, state.clone()));
+        let server = tokio::spawn(serve(listener, state.clone(), tls));
         Self {
-            endpoint: format!("http://{address}"),
+            endpoint: format!("{scheme}://{address}"),
             state,
             server,
         }
     }
+
+    /// The authority that vouches for one with TLS, in PEM.
+    pub const AUTHORITY: &str = tls::AUTHORITY;
 
     /// Its URL.
     #[must_use]
@@ -139,14 +155,19 @@ fn lock<T>(memory: &Mutex<T>) -> MutexGuard<'_, T> {
         .expect("nothing panics while it holds the memory")
 }
 
-async fn serve(listener: TcpListener, state: Arc<State>) {
+async fn serve(listener: TcpListener, state: Arc<State>, tls: Option<TlsAcceptor>) {
     // Aborting this task drops the set, and with it every connection.
     let mut connections = tokio::task::JoinSet::new();
     loop {
         tokio::select! {
             Ok((stream, _)) = listener.accept() => {
-                let state = state.clone();
-                connections.spawn(serve_connection(stream, state));
+                let (state, tls) = (state.clone(), tls.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => serve_plain(stream, state).await,
+                        Some(tls) => serve_tls(stream, state, tls).await,
+                    }
+                });
             }
             Some(_) = connections.join_next() => {}
         }
@@ -154,12 +175,30 @@ async fn serve(listener: TcpListener, state: Arc<State>) {
 }
 
 /// gRPC is HTTP/2, which begins with a preface (RFC 9113 §3.4).
-async fn serve_connection(stream: TcpStream, state: Arc<State>) {
-    let answer = service_fn(move |request| answer(state.clone(), request));
+async fn serve_plain(stream: TcpStream, state: Arc<State>) {
     let mut first = [0; 3];
     let peeked = stream.peek(&mut first).await;
+    let is_http2 = peeked.is_ok() && &first == b"PRI";
+    serve_connection(stream, state, is_http2).await;
+}
+
+async fn serve_tls(stream: TcpStream, state: Arc<State>, tls: TlsAcceptor) {
+    // Who does not trust us hangs up.
+    let Ok(stream) = tls.accept(stream).await else {
+        return;
+    };
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    serve_connection(stream, state, is_http2).await;
+}
+
+async fn serve_connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    state: Arc<State>,
+    is_http2: bool,
+) {
+    let answer = service_fn(move |request| answer(state.clone(), request));
     let io = TokioIo::new(stream);
-    let _ = match peeked.is_ok() && &first == b"PRI" {
+    let _ = match is_http2 {
         true => {
             http2::Builder::new(TokioExecutor::new())
                 .serve_connection(io, answer)

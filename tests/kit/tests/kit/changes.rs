@@ -25,7 +25,13 @@ fn api() -> Value {
             "Order": { "type": "object", "required": ["id", "status"], "properties": {
                 "id": { "type": "string", "format": "uuid" },
                 "status": { "type": "string", "enum": ["pending", "confirmed"] },
+                "parent": { "oneOf": [{ "$ref": "#/components/schemas/Id" }, { "type": "null" }] },
+                "code": { "allOf": [{ "$ref": "#/components/schemas/Code" }, { "enum": ["a", "b"] }] },
+                "price": { "anyOf": [{ "type": "number" }, { "type": "string", "pattern": "^[0-9]+$" }] },
+                "more": { "type": "object", "additionalProperties": { "type": "string" } },
             } },
+            "Id": { "type": "string", "format": "uuid" },
+            "Code": { "type": "string" },
         } },
     })
 }
@@ -173,6 +179,67 @@ fn what_is_answered_may_not_be_what_clients_do_not_know() {
     ] {
         let (breaking, text) = verdict(&api(), &at, value);
         assert_eq!(breaking, breaks, "{text}");
+    }
+}
+
+#[test]
+fn what_is_chosen_or_put_together_is_looked_into() {
+    let id = "/components/schemas/Id";
+    let [parent, code, price, more] =
+        ["parent", "code", "price", "more"].map(|name| format!("{ORDER}/properties/{name}"));
+    for (at, value, breaks) in [
+        (format!("{id}/type"), json!("integer"), true),
+        (format!("{id}/format"), Value::Null, true),
+        (
+            format!("{parent}/oneOf"),
+            json!([{ "$ref": format!("#{id}") }]),
+            false,
+        ),
+        (
+            parent,
+            json!({ "type": ["string", "null"], "format": "uuid", "maxLength": 36 }),
+            false,
+        ),
+        (
+            "/components/schemas/Code/type".to_owned(),
+            json!("integer"),
+            true,
+        ),
+        (format!("{code}/allOf/1/enum"), json!(["a"]), false),
+        (format!("{price}/anyOf/1/type"), json!("boolean"), true),
+        (format!("{price}/anyOf/1/pattern"), json!("^[0-9]$"), false),
+        (
+            format!("{more}/additionalProperties/type"),
+            json!("integer"),
+            true,
+        ),
+    ] {
+        let mut new = api();
+        *new.pointer_mut(&at).unwrap() = value;
+        let found = changes(&api(), &new);
+        assert!(!found.is_empty(), "{at} is not seen");
+        let broken = found.iter().any(|change| change.breaking);
+        assert_eq!(broken, breaks, "{at}: {found:#?}");
+    }
+}
+
+#[test]
+fn what_may_be_chosen_to_be_sent_may_not_become_less() {
+    let of = |choices: [&str; 2]| {
+        let choices = choices.map(|kind| json!({ "type": kind }));
+        let mut api = api();
+        *api.pointer_mut(&format!("{NEW}/properties/notes")).unwrap() = json!({ "anyOf": choices });
+        api
+    };
+    let old = of(["integer", "string"]);
+    for (new, breaks) in [
+        (["string", "integer"], false),
+        (["number", "string"], false),
+        (["boolean", "string"], true),
+    ] {
+        let found = changes(&old, &of(new));
+        let broken = found.iter().any(|change| change.breaking);
+        assert_eq!(broken, breaks, "{new:?}: {found:#?}");
     }
 }
 
