@@ -33,7 +33,8 @@ macro_rules! sql {
         Sql {
             // A row that another relay holds still counts as unpublished, so the later events of
             // its subject are held back until it is done: order per subject with any number of
-            // relays.
+            // relays. (By the least id, which is one look into an index for each row of the batch;
+            // as NOT EXISTS it is planned as a join with the whole backlog.)
             claim: concat!(
                 "SELECT o.id, o.event_id, o.subject, o.event_type, o.routing_key, o.payload,
                         o.traceparent, o.tracestate,
@@ -43,11 +44,10 @@ macro_rules! sql {
                 " o
                  WHERE o.published_at IS NULL
                    AND (o.retry_at IS NULL OR o.retry_at <= now())
-                   AND NOT EXISTS (SELECT 1 FROM ",
+                   AND o.id = (SELECT min(first.id) FROM ",
                 $table,
-                " earlier
-                                   WHERE earlier.subject = o.subject AND earlier.id < o.id
-                                     AND earlier.published_at IS NULL)
+                " first
+                               WHERE first.subject = o.subject AND first.published_at IS NULL)
                  ORDER BY o.id
                  LIMIT $1
                  FOR UPDATE SKIP LOCKED"
