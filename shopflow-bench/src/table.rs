@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use shopflow_testkit::Service;
 
+use crate::http::request;
+use crate::load::{self, Target};
 use crate::{process, storm};
 use cases::Case;
 use figure::{Figure, Goal};
@@ -50,11 +52,12 @@ enum Part {
     Mail,
     Drain,
     Whole,
+    Scrape,
     Start,
 }
 
 impl Part {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Start,
         Self::Validate,
         Self::Get,
@@ -65,6 +68,7 @@ impl Part {
         Self::Mail,
         Self::Drain,
         Self::Whole,
+        Self::Scrape,
     ];
 }
 
@@ -101,6 +105,7 @@ async fn measure(part: Part, rig: &mut Rig, time: Duration) -> Vec<Figure> {
         Part::Mail => return mails(rig, time).await,
         Part::Drain => return flow::drain(rig).await,
         Part::Whole => return vec![flow::confirms(rig, time).await, flow::whole(rig).await],
+        Part::Scrape => return scrapes(rig, time),
         Part::Start => return flow::cold_starts(rig).await,
     };
     // One endpoint is measured, and not what notify makes of it.
@@ -109,6 +114,23 @@ async fn measure(part: Part, rig: &mut Rig, time: Duration) -> Vec<Figure> {
     rig.forget_events().await;
     rig.stack.launch(Service::Notify);
     rig.stack.wait_ready(Service::Notify).await;
+    figures
+}
+
+/// What a scrape of each service takes, with all the series that the loads before it have made.
+fn scrapes(rig: &Rig, time: Duration) -> Vec<Figure> {
+    const A_SECOND: u32 = 10;
+    let mut figures = Vec::new();
+    for service in Service::ALL {
+        let scrape = request("GET", "/metrics", "", "");
+        let scrape = Target::new(rig.port(service), 200, move |_| scrape.clone());
+        let taken = load::open(&scrape, A_SECOND, time).expect("the service answers");
+        for percent in [50.0, 99.0] {
+            let ms = taken.value_at_percentile(percent) as f64 / 1000.0;
+            let name = format!("GET /metrics of {}, p{percent}", service.name());
+            figures.push(Figure::new(name, ms, "ms").wanted(Goal::AtMost(5.0)));
+        }
+    }
     figures
 }
 

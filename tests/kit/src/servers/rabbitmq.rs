@@ -19,10 +19,9 @@ use std::{
 };
 use tokio::sync::Mutex;
 
-/// Virtual hosts made on one broker before another takes its place. Each brings and takes away some
-/// twenty quorum queues, which are not made for that: a broker can come to a point at which it makes
-/// none any more until it is started again (rabbitmq/rabbitmq-server#4512).
-const VHOSTS: usize = 64;
+/// Virtual hosts made on one broker before another takes its place: each has some twenty queues, which
+/// cost memory and time as long as they are there.
+const VHOSTS: usize = 48;
 
 /// A running RabbitMQ broker with its management plugin.
 #[derive(Debug)]
@@ -122,10 +121,11 @@ impl RabbitMq {
 
     /// Makes a virtual host that no other test uses, in which the broker's user may do everything.
     ///
-    /// It goes when its last clone is dropped.
+    /// It goes with its broker, or when its last clone is dropped where the broker was given by a URL.
     pub async fn vhost(self: Arc<Self>) -> Vhost {
         self.vhosts.fetch_add(1, Ordering::Relaxed);
-        vhost::create(&self.access.clone(), Some(self)).await
+        let is_ours = self.keeper.is_some();
+        vhost::create(&self.access.clone(), !is_ours, Some(self)).await
     }
 }
 
@@ -138,7 +138,7 @@ pub struct PrivateRabbitMq {
 impl PrivateRabbitMq {
     /// Makes a virtual host, which is kept over a restart.
     pub async fn vhost(&self) -> Vhost {
-        vhost::create(&self.native.access(), None).await
+        vhost::create(&self.native.access(), false, None).await
     }
 
     /// `host:port` for AMQP, which stays the same over a restart.

@@ -29,8 +29,9 @@ struct Inner {
     name: String,
     url: String,
     management: Client,
-    /// For taking the host away, when the test's own runtime may be gone.
-    after_all: Client,
+    /// For taking the host away, when the test's own runtime may be gone; where it does not go with
+    /// its broker.
+    after_all: Option<Client>,
     connection: Mutex<Option<Connection>>,
     addr: String,
     /// Keeps its broker running, where others are on it as well.
@@ -43,11 +44,16 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// Its queues would go on to cost the broker memory and time, more with every test, until it takes no
-/// messages any more.
+/// On a broker that is not ours its queues would go on to cost memory and time, more with every test.
+/// One of ours is given up instead: RabbitMQ 3.10 may be broken by the deletion of queues that
+/// dead-letter at least once. Their workers die of it, and when two have done so at once their
+/// supervisor gives up, and no such queue is made any more.
 impl Drop for Inner {
     fn drop(&mut self) {
-        let (management, path) = (self.after_all.clone(), format!("/api/vhosts/{}", self.name));
+        let Some(management) = self.after_all.take() else {
+            return;
+        };
+        let path = format!("/api/vhosts/{}", self.name);
         runtime().spawn(async move {
             let delete = management.request(Method::DELETE, &path, &[], "");
             // A broker that is gone has taken it along.
@@ -56,14 +62,14 @@ impl Drop for Inner {
     }
 }
 
-pub(super) async fn create(access: &Access, broker: Option<Arc<RabbitMq>>) -> Vhost {
+pub(super) async fn create(access: &Access, delete: bool, broker: Option<Arc<RabbitMq>>) -> Vhost {
     let name = unique_name("shopflow_test");
     let mut url = access.amqp.clone();
     url.path = format!("/{name}");
     let vhost = Vhost(Arc::new(Inner {
         url: url.to_string(),
         management: access.management(),
-        after_all: access.management(),
+        after_all: delete.then(|| access.management()),
         connection: Mutex::new(None),
         addr: access.amqp.host_port.clone(),
         _broker: broker,

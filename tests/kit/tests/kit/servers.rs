@@ -1,5 +1,5 @@
 use serde_json::json;
-use shopflow_testkit::{Postgres, RabbitMq, Redis, postgres, rabbitmq, redis, wait_until};
+use shopflow_testkit::{Postgres, RabbitMq, Redis, postgres, rabbitmq, redis};
 use sqlx::{Connection, PgConnection};
 use std::time::Duration;
 
@@ -136,22 +136,6 @@ async fn a_killed_rabbitmq_keeps_its_messages() {
         .map(|m| m.message_id.unwrap())
         .collect();
     assert_eq!(ids, ["before", "after"]);
-}
-
-#[tokio::test]
-async fn a_vhost_goes_with_its_last_clone() {
-    let broker = rabbitmq().await;
-    let (gone, stays) = (broker.clone().vhost().await, broker.vhost().await);
-    let name = gone.name().to_owned();
-    let hosts = async || stays.management().get("/api/vhosts").await.text();
-    let clone = gone.clone();
-    drop(gone);
-    assert!(hosts().await.contains(&name));
-    drop(clone);
-    wait_until("the host is gone", SOON, async || {
-        !hosts().await.contains(&name)
-    })
-    .await;
 }
 
 #[tokio::test]
