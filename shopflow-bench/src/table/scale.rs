@@ -50,6 +50,8 @@ enum Part {
 pub(crate) async fn report(scale: &Scale, program: &Path) {
     let mut rig = Rig::start(program).await;
     let time = Duration::from_secs(scale.seconds.into());
+    // What it would make of the orders is another figure.
+    rig.stack.kill(Service::Notify).await;
     let wanted = |part| scale.only.is_none_or(|only| only == part);
     let mut figures = Vec::new();
     if wanted(Part::Items) {
