@@ -157,7 +157,8 @@ impl LogControl {
             Ok(level)
         });
         match changed {
-            Ok(level) => tracing::info!(level, "log level read again"),
+            // Not `level`: that is the name of what each line is.
+            Ok(log_level) => tracing::info!(log_level, "log level read again"),
             Err(error) => tracing::warn!(error, "LOG_LEVEL_FILE is of no use; keeping the last"),
         }
     }

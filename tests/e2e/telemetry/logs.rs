@@ -86,9 +86,18 @@ async fn the_level_is_changed_while_the_service_runs() {
     std::fs::write(&file, "warn,shopflow=info,shopflow_http=info\n").unwrap();
     auth.hang_up();
     auth.wait_for_line("log level read again", SOON).await;
-    world.auth.get("/auth/loud").await;
-    auth.wait_for_line("\"message\":\"request\"", SOON).await;
-    assert!(!auth.output().contains("sqlx"), "other modules keep theirs");
+    world.customer("jane").await;
+    auth.wait_for_line("\"route\":\"/auth/validate\"", SOON)
+        .await;
+    let of_the_core = |line: &Value| line["target"] == "core_auth::app" && line["level"] == "INFO";
+    let core = lines(&auth.output()).into_iter().find(of_the_core);
+    assert_eq!(core, None, "other modules keep theirs");
+    std::fs::write(&file, "info\n").unwrap();
+    auth.hang_up();
+    auth.wait_for_line("\"log_level\":\"info\"", SOON).await;
+    world.customer("john").await;
+    let core = auth.wait_for_line("\"account made\"", SOON).await;
+    assert!(of_the_core(&serde_json::from_str(&core).unwrap()), "{core}");
 }
 
 async fn a_level_that_is_none_changes_nothing() {
