@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use core_kernel::chain;
 use redis::aio::MultiplexedConnection;
-use redis::{Client, FromRedisValue, IntoConnectionInfo, RedisError, ScriptInvocation};
+use redis::{
+    AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo, RedisError, ScriptInvocation,
+};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -104,7 +106,14 @@ impl Redis {
     }
 
     async fn open(&self) -> Result<MultiplexedConnection, RedisError> {
-        let mut connection = self.client.get_multiplexed_async_connection().await?;
+        // No times of its own, of which half a second for an answer is one: ours are longer.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        let connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config);
+        let mut connection = connection.await?;
         // A Redis that answers but cannot write (a replica, or full) is as good as away.
         let () = limiter::probe().invoke_async(&mut connection).await?;
         Ok(connection)

@@ -36,8 +36,7 @@ async fn shared() -> Shared {
 
 impl Shared {
     async fn age(&self, time: Duration) {
-        let client = redis::Client::open(self.url.as_str()).unwrap();
-        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut connection = shopflow_testkit::Redis::connection(&self.url).await;
         let script = redis::Script::new(AGE);
         let mut script = script.prepare_invoke();
         script.arg(u64::try_from(time.as_millis()).unwrap());

@@ -18,7 +18,7 @@ async fn trial(patience: Duration) -> Trial {
     let url = database().await;
     let proxy = Proxy::for_url(&url);
     let redis = Arc::new(Redis::new(&proxy.proxied_url(&url), patience).unwrap());
-    assert!(redis.connect().await);
+    connected(&redis).await;
     let local = Arc::new(MemoryLimiter::new(Limit::per_minute("test", 1)));
     let brake = Arc::new(MemoryThrottle::default());
     Trial {
@@ -41,7 +41,7 @@ async fn without_redis_each_counts_alone_and_with_it_together_again() {
     trial.redis.until_lost().await;
     assert!(!trial.redis.connect().await);
     trial.proxy.heal();
-    assert!(trial.redis.connect().await);
+    connected(&trial.redis).await;
     let decision = trial.limiter.check(who).await;
     assert!(!decision.allowed, "what was counted together still counts");
 }
@@ -82,14 +82,28 @@ async fn a_redis_that_hangs_is_waited_for_once() {
     assert!(patience <= took && took < patience * 20, "{took:?}");
     trial.redis.until_lost().await;
     trial.proxy.heal();
-    assert!(trial.redis.connect().await);
+    connected(&trial.redis).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_late_but_within_the_patience_counts() {
+    let server = shopflow_testkit::Redis::private().await;
+    let redis = replica(&server.url()).await;
+    let mut connection = shopflow_testkit::Redis::connection(&server.url()).await;
+    // It answers nobody for so long, and then all who asked.
+    let mut pause = redis::cmd("CLIENT");
+    pause.arg("PAUSE").arg(2000).arg("ALL");
+    let () = pause.query_async(&mut connection).await.unwrap();
+    let limiter = limiter(&redis, Limit::per_minute("test", 1));
+    let who = LimitKey::User(UserId::generate());
+    assert!(limiter.check(who).await.allowed);
+    assert!(!limiter.check(who).await.allowed);
 }
 
 #[tokio::test]
 async fn a_redis_that_cannot_write_is_as_good_as_away() {
     let server = shopflow_testkit::Redis::private().await;
-    let client = redis::Client::open(server.url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut connection = shopflow_testkit::Redis::connection(&server.url()).await;
     let mut set = redis::cmd("CONFIG");
     set.arg("SET").arg("maxmemory").arg("1");
     let () = set.query_async(&mut connection).await.unwrap();

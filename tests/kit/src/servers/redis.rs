@@ -2,7 +2,7 @@
 
 use super::{Keeper, Shared, containers::Container, redis_native::NativeRedis, until_ready};
 use crate::{env, url::Url};
-use ::redis::{Client, aio::MultiplexedConnection, cmd};
+use ::redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection, cmd};
 use anyhow::{Context, Result, ensure};
 use futures_util::FutureExt;
 use std::{
@@ -101,6 +101,12 @@ impl Redis {
         PrivateRedis { native }
     }
 
+    /// A connection to the database with this URL, on which a slow answer is waited for.
+    pub async fn connection(url: &str) -> MultiplexedConnection {
+        let connection = connect(url).await;
+        connection.unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
     /// All keys of the database with this URL, in order.
     pub async fn keys(url: &str) -> Vec<String> {
         let found = async {
@@ -141,8 +147,12 @@ impl PrivateRedis {
 }
 
 async fn connect(url: &str) -> Result<MultiplexedConnection> {
+    // The client's own times are too short for a busy machine; whoever starts a server has others.
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(None)
+        .set_response_timeout(None);
     Ok(Client::open(url)?
-        .get_multiplexed_async_connection()
+        .get_multiplexed_async_connection_with_config(&config)
         .await?)
 }
 
