@@ -15,7 +15,7 @@ use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::channel::{Message, Publisher};
 use crate::connection::connect;
@@ -27,8 +27,12 @@ use hand::{InHand, Known, known};
 /// Letters asked for at once.
 const WINDOW: usize = 2000;
 
-/// A broker that delivers nothing for so long has no more: somebody else took it meanwhile.
+/// A broker that delivers nothing for so long is asked whether it has more: somebody else may have
+/// taken it meanwhile.
 const IDLE: Duration = Duration::from_secs(2);
+
+/// A broker that has letters and delivers none for so long will not.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// How often what comes back is taken out again.
 const SWEEPS: usize = 10;
@@ -149,9 +153,16 @@ async fn take_window(
         .basic_consume(name.into(), tag.into(), options, FieldTable::default())
         .await?;
     let mut taken = Vec::with_capacity(window);
+    // A quorum queue confirms a consumer before it serves it, and then may still be writing. What it
+    // does not count any more may be on its way, and has as long again to arrive.
+    let begun = Instant::now();
+    let mut more = true;
     while taken.len() < window {
         match timeout(IDLE, consumer.next()).await {
             Ok(Some(delivery)) => taken.push(delivery?),
+            Err(_) if more => {
+                more = waiting(channel, queue).await? > 0 && begun.elapsed() < STUCK;
+            }
             Ok(None) | Err(_) => break,
         }
     }
