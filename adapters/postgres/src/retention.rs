@@ -18,6 +18,8 @@ use crate::pool::within;
 // Held by a connection, so it ends with the process that has it.
 const LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended('shopflow retention ' || $1, 0))";
 
+const UNLOCK: &str = "SELECT pg_advisory_unlock_all()";
+
 const INTERRUPT: &str = "
     UPDATE retention_runs SET outcome = 'interrupted'
     WHERE service = $1 AND outcome = 'running'";
@@ -50,7 +52,9 @@ struct PgTurn(PoolConnection<Postgres>);
 
 #[async_trait]
 impl Turn for PgTurn {
-    async fn end(self: Box<Self>) {
+    async fn end(mut self: Box<Self>) {
+        // Whoever asks after this gets the lock; of the end of a session the server learns later.
+        let _ = within(sqlx::query(UNLOCK).execute(&mut *self.0)).await;
         // Closed and not kept, so that the lock cannot stay with it. One that is broken has let go
         // of the lock already.
         let _ = within(self.0.detach().close()).await;
