@@ -7,19 +7,28 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use core_kernel::{EventPublisher, SystemClock};
 use core_notify::testing::bus::{Bus, Consuming, Fixture};
 use core_notify::{DeadLetters, EventHandler, QueueDepths};
 use shopflow_amqp::{AmqpDeadLetters, AmqpPublisher, AmqpQueues, Consumer, ConsumerStatus};
-use shopflow_testkit::{Proxy, Vhost, rabbitmq};
+use shopflow_testkit::{Proxy, Vhost, rabbitmq, wait_until};
 use tokio::sync::{oneshot, watch};
+
+/// By then a broker has made its queues, however slow its disk.
+const MADE: Duration = Duration::from_secs(120);
 
 core_notify::event_bus_contract!(fixture);
 
 async fn fixture() -> Fixture {
-    Arc::new(RabbitBus(rabbitmq().await.vhost().await))
+    let bus = RabbitBus(rabbitmq().await.vhost().await);
+    // Making all queues takes a slow disk its time, which is not that of the promises.
+    let publisher = bus.publisher();
+    let ready = async || publisher.ready().await.is_ok();
+    wait_until("the queues exist", MADE, ready).await;
+    Arc::new(bus)
 }
 
 /// A virtual host of the shared broker.

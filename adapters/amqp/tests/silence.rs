@@ -17,8 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// More than a consumer waits for an answer.
-const SOON: Duration = Duration::from_secs(30);
+/// Much more than a consumer waits for an answer.
+const SOON: Duration = Duration::from_secs(120);
 
 struct Nobody;
 

@@ -18,8 +18,10 @@ use core_kernel::{EventId, EventPublisher, OrderId, OutboxMessage, TraceContext}
 
 use crate::dead_letter::DeadLetter;
 use crate::dead_letters::DeadLetters;
-use crate::outcome::EventHandler;
+use crate::outcome::{EventHandler, Outcome};
 use crate::queue::{QueueDepths, WORK_QUEUES};
+
+use script::{Gate, Script, Step, pause};
 
 pub use crashes::*;
 pub use dead_letters::*;
@@ -64,7 +66,7 @@ pub type Fixture = Arc<dyn Bus>;
 
 /// Makes one `#[tokio::test]` of each promise. `$fixture` is an `async fn() -> Fixture`.
 ///
-/// A promise that is not kept shows as a wait without end, so each has 90 seconds.
+/// A promise that is not kept shows as a wait without end, so each has five minutes.
 #[macro_export]
 macro_rules! event_bus_contract {
     ($fixture:path) => {
@@ -117,7 +119,7 @@ macro_rules! event_bus_contract {
         async fn $promise() {
             // What the fixture starts may take its own time.
             let bus = $fixture().await;
-            let limit = ::std::time::Duration::from_secs(90);
+            let limit = ::std::time::Duration::from_secs(300);
             let kept = ::tokio::time::timeout(limit, $crate::testing::bus::$promise(bus));
             kept.await.expect("the promise is kept in time");
         }
@@ -155,11 +157,36 @@ fn event(event_type: &str, routing_key: &str) -> OutboxMessage {
     }
 }
 
+/// Once it is ready, as the relay waits for it: a bus may take its time to let one in.
+async fn ready(publisher: Arc<dyn EventPublisher>) -> Arc<dyn EventPublisher> {
+    while publisher.ready().await.is_err() {
+        pause().await;
+    }
+    publisher
+}
+
 /// Publishes all of it, and is content with nothing less.
 async fn publish(bus: &Fixture, events: &[OutboxMessage]) {
-    let published = bus.publisher().publish(events).await;
+    publish_by(&*ready(bus.publisher()).await, events).await;
+}
+
+async fn publish_by(publisher: &dyn EventPublisher, events: &[OutboxMessage]) {
+    let published = publisher.publish(events).await;
     let published = published.expect("the bus takes events");
     assert_eq!(published, vec![true; events.len()]);
+}
+
+/// Waits until all is settled that was answered before, of the queue of `OrderCreated`: ten more of it
+/// are in hand, where they stay until the gate opens, and there is room for no others.
+async fn settled(bus: &Fixture, script: &Script, gate: &Arc<Gate>) {
+    let ten = many_created(10);
+    for event in &ten {
+        script.plan(event, [Step::Behind(gate.clone(), Outcome::Done)]);
+    }
+    publish(bus, &ten).await;
+    for event in &ten {
+        script.next_of(event).await;
+    }
 }
 
 /// All dead letters, oldest first.

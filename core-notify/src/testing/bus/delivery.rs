@@ -3,7 +3,9 @@
 use core_kernel::TraceContext;
 
 use super::script::{Gate, Script, Step, dead, pause};
-use super::{Fixture, bodies, created, dead_letters, event, many_created, publish, shipped};
+use super::{
+    Fixture, bodies, created, dead_letters, event, many_created, publish, ready, settled, shipped,
+};
 use crate::event::MAX_EVENT_BYTES;
 use crate::outcome::Outcome;
 use crate::queue::WORK_QUEUES;
@@ -39,7 +41,7 @@ pub async fn an_event_that_no_queue_takes_is_refused_and_the_others_arrive(bus: 
     let consumer = bus.consume(script.clone()).await;
     let nobodys = || event("OrderForgotten", "order.forgotten");
     let batch = [nobodys(), created(), nobodys(), created(), nobodys()];
-    let published = bus.publisher().publish(&batch).await;
+    let published = ready(bus.publisher()).await.publish(&batch).await;
     let published = published.expect("the bus takes events");
     assert_eq!(published, [false, true, false, true, false]);
     let wanted = [batch[1].payload.clone(), batch[3].payload.clone()];
@@ -59,7 +61,7 @@ pub async fn an_event_for_a_queue_by_its_name_arrives_whole_and_once(bus: Fixtur
     let nobodys = event("NotificationResendRequested", "nobodys.queue");
     let batch = [&events[..], &[nobodys]].concat();
     let consumer = bus.consume(script.clone()).await;
-    let published = bus.queues().publish(&batch).await;
+    let published = ready(bus.queues()).await.publish(&batch).await;
     let published = published.expect("the bus takes events");
     assert_eq!(published, [true, true, true, false]);
     for event in &events {
@@ -124,7 +126,9 @@ pub async fn what_is_done_never_comes_again(bus: Fixture) {
     let consumer = bus.consume(script.clone()).await;
     publish(&bus, &events).await;
     assert_eq!(script.next_bodies(20).await, bodies(&events));
-    pause().await;
+    let gate = Gate::new();
+    settled(&bus, &script, &gate).await;
+    gate.open();
     consumer.stop().await;
     assert!(script.rest().is_empty());
 
@@ -132,9 +136,10 @@ pub async fn what_is_done_never_comes_again(bus: Fixture) {
     let consumer = bus.consume(script.clone()).await;
     let marker = created();
     publish(&bus, std::slice::from_ref(&marker)).await;
-    assert_eq!(script.next().await.body, marker.payload);
+    script.next_of(&marker).await;
     pause().await;
-    assert!(script.rest().is_empty());
+    let (rest, done) = (script.rest(), bodies(&events));
+    assert!(rest.iter().all(|body| !done.contains(body)), "{rest:?}");
     consumer.stop().await;
 }
 
