@@ -87,6 +87,7 @@ struct Sample {
 #[tokio::main]
 async fn main() {
     let options = Options::parse();
+    shopflow_testkit::keep_on_disk();
     match &options.command {
         Some(Command::Table(table)) => return table::report(table, &options.program).await,
         Some(Command::Scale(scale)) => return table::scale(scale, &options.program).await,

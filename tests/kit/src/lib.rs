@@ -34,6 +34,7 @@ pub use process::{Process, free_port};
 pub use proxy::Proxy;
 pub use servers::{
     message::Message,
+    native::keep_on_disk,
     postgres::{Postgres, PrivatePostgres, postgres},
     rabbitmq::{PrivateRabbitMq, RabbitMq, rabbitmq},
     redis::{PrivateRedis, Redis, redis},

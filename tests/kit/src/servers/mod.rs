@@ -5,7 +5,7 @@
 
 mod containers;
 pub(crate) mod message;
-mod native;
+pub(crate) mod native;
 pub(crate) mod postgres;
 mod postgres_native;
 pub(crate) mod rabbitmq;

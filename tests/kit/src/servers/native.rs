@@ -8,7 +8,16 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
 };
+
+/// A folder in memory, on Linux.
+const MEMORY: &str = "/dev/shm";
+
+/// What must be free there, in KiB: it is taken from the tests.
+const ROOM: u64 = 2 * 1024 * 1024;
+
+static ON_DISK: AtomicBool = AtomicBool::new(false);
 
 /// Ends what the file `processes` lists, a signal and a process group a line, and removes the folder.
 /// What does not end by its signal within five seconds is killed. (Not `kill -s 0`: it also finds
@@ -48,13 +57,18 @@ struct Running {
 impl Native {
     /// `account` is the user that the package made for the server.
     pub(crate) fn new(account: &str) -> Result<Self> {
+        Self::new_in(&std::env::temp_dir(), account)
+    }
+
+    /// With its folder in this one.
+    pub(crate) fn new_in(parent: &Path, account: &str) -> Result<Self> {
         let user = match id("-u", None)? {
             0 => Some((id("-u", Some(account))?, id("-g", Some(account))?)),
             _ => None,
         };
         let folder = tempfile::Builder::new()
             .prefix("shopflow-test-")
-            .tempdir()?;
+            .tempdir_in(parent)?;
         fs::write(folder.path().join("processes"), "")?;
         let watchdog = Watchdog::start(CLEAN_UP, folder.path())?;
         let folder = folder.keep();
@@ -199,6 +213,33 @@ fn children(parent: u32) -> Vec<u32> {
 /// Whether a process has not ended yet. (One that nobody has collected has.)
 fn is_running(pid: u32) -> bool {
     fs::read_link(format!("/proc/{pid}/exe")).is_ok()
+}
+
+/// Has what this process starts from now on keep its data on the disk, as an operator has it: for
+/// whoever measures.
+pub fn keep_on_disk() {
+    ON_DISK.store(true, Ordering::Relaxed);
+}
+
+/// Where a server works that waits for the disk with every message: in memory if there is room, since
+/// the disk of a busy machine may keep it waiting for seconds. What it wrote outlives its process there
+/// too. A temporary folder that was asked for is used all the same.
+pub(crate) fn quick_folder() -> PathBuf {
+    let asked_for = ON_DISK.load(Ordering::Relaxed) || env::variable("TMPDIR").is_some();
+    let has_room = || free(MEMORY).is_some_and(|free| free >= ROOM);
+    let is_ours = || tempfile::tempfile_in(MEMORY).is_ok();
+    match !asked_for && has_room() && is_ours() {
+        true => MEMORY.into(),
+        false => std::env::temp_dir(),
+    }
+}
+
+/// The KiB that are free in a folder, if there is such a folder.
+fn free(folder: &str) -> Option<u64> {
+    let mut df = Command::new("df");
+    let output = df.args(["-k", "--output=avail", folder]).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().nth(1)?.trim().parse().ok()
 }
 
 /// Looks for a program in `folders`, then in `PATH`.

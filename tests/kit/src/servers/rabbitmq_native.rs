@@ -1,7 +1,7 @@
 //! A RabbitMQ broker from the package of this machine.
 
 use super::{
-    native::{Native, find_program},
+    native::{Native, find_program, quick_folder},
     rabbitmq::Access,
     until_ready,
 };
@@ -42,7 +42,7 @@ impl NativeRabbitMq {
 
     async fn create_once() -> Result<Self> {
         let epmd = find_program("epmd", &erlang_folders()).context(MISSING)?;
-        let mut native = Native::new("rabbitmq")?;
+        let mut native = Native::new_in(&quick_folder(), "rabbitmq")?;
         let ports = Ports {
             amqp: free_port(),
             management: free_port(),
