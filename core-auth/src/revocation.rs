@@ -168,6 +168,11 @@ mod tests {
         (revocations, ids.0, ids.1, SystemClock.now())
     }
 
+    /// When a poll has to begin for the state to be trusted for as long as a test runs.
+    fn in_an_hour() -> Instant {
+        Instant::now() + Duration::from_secs(3600)
+    }
+
     fn ms(at: Timestamp) -> u64 {
         at.as_millisecond().unsigned_abs()
     }
@@ -177,7 +182,7 @@ mod tests {
         let (state, session, user, now) = one();
         assert_eq!(state.standing(session, user, ms(now)), Standing::Unknown);
         assert_eq!(state.since(now), now - MATTERS);
-        state.polled(&Revoked::default(), Instant::now(), now);
+        state.polled(&Revoked::default(), in_an_hour(), now);
         assert_eq!(state.standing(session, user, ms(now)), Standing::Counts);
         assert_eq!(state.since(now), now - OVERLAP);
     }
@@ -212,7 +217,7 @@ mod tests {
             users: vec![(user, now)],
             ..Revoked::default()
         };
-        state.polled(&found, Instant::now(), now);
+        state.polled(&found, in_an_hour(), now);
         // An older poll does not undo it.
         state.tokens_ended(user, now - SignedDuration::from_secs(5));
         let of = |issued| state.standing(session, user, issued);

@@ -271,6 +271,11 @@ fn token(sid: core_kernel::SessionId, sub: UserId) -> String {
     keys().current().sign_access(&claims).unwrap()
 }
 
+/// When a poll has to begin for what it found to be trusted for as long as a test runs.
+fn in_an_hour() -> std::time::Instant {
+    std::time::Instant::now() + std::time::Duration::from_secs(3600)
+}
+
 #[tokio::test]
 async fn while_revocations_are_known_a_validation_asks_nobody() {
     // A mock that is asked for what it does not expect panics.
@@ -280,7 +285,7 @@ async fn while_revocations_are_known_a_validation_asks_nobody() {
     let (sid, sub) = (core_kernel::SessionId::generate(), UserId::generate());
     let token = token(sid, sub);
     let now = SystemClock.now();
-    revocations.polled(&Revoked::default(), std::time::Instant::now(), now);
+    revocations.polled(&Revoked::default(), in_an_hour(), now);
     let identity = auth.validate(&token).await.unwrap();
     assert_eq!(identity.caller, Caller::Customer(sub));
     assert_eq!(identity.session, Some(sid));
@@ -303,7 +308,7 @@ async fn a_logout_counts_at_once_and_before_any_poll() {
     let auth = mocks.auth();
     let token = token(core_kernel::SessionId::generate(), UserId::generate());
     let now = SystemClock.now();
-    revocations.polled(&Revoked::default(), std::time::Instant::now(), now);
+    revocations.polled(&Revoked::default(), in_an_hour(), now);
     let who = auth.validate(&token).await.unwrap();
     auth.logout(&who).await.unwrap();
     assert!(matches!(

@@ -138,9 +138,15 @@ mod tests {
     #[tokio::test]
     async fn a_caller_that_gave_up_still_holds_its_turn_until_its_hash_is_done() {
         let hasher = hasher(Duration::from_secs(60));
+        let (gate, closed) = std::sync::mpsc::channel::<()>();
         let abandoned = tokio::spawn({
             let hasher = hasher.clone();
-            async move { hasher.hash(Password::attempt("x")).await }
+            let until_open = move |_: &PasswordCrypto| {
+                // Open once the other end is gone.
+                let _ = closed.recv();
+                Ok(())
+            };
+            async move { hasher.run(until_open).await }
         });
         while hasher.free.available_permits() > 0 {
             tokio::task::yield_now().await;
@@ -148,6 +154,7 @@ mod tests {
         abandoned.abort();
         assert!(abandoned.await.unwrap_err().is_cancelled());
         assert_eq!(hasher.free.available_permits(), 0);
+        drop(gate);
         hasher.hash(Password::attempt("y")).await.unwrap();
     }
 }

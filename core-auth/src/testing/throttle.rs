@@ -70,7 +70,7 @@ pub async fn from_the_sixth_failure_on_there_is_one_try_after_1_2_4_up_to_60_sec
     fail_until_slowed(&*throttle, who).await;
     for wait in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
         let wait = Duration::from_secs(wait);
-        if wait >= Duration::from_secs(8) {
+        if wait >= Duration::from_secs(32) {
             let Err(TooManyFailures(left)) = throttle.begin(who).await else {
                 panic!("it is not slowed down for {wait:?}");
             };

@@ -14,6 +14,9 @@ use shopflow_testkit::Proxy;
 
 use super::database;
 
+/// Much longer than what is waited for takes.
+const SOON: Duration = Duration::from_secs(60);
+
 #[tokio::test]
 async fn replicas_that_migrate_together_do_not_race() {
     let url = shopflow_testkit::postgres().await.database().await;
@@ -170,7 +173,7 @@ async fn a_database_that_is_away_is_unavailable_and_comes_back_by_itself() {
         );
     }
     proxy.heal();
-    shopflow_testkit::wait_until("the store answers", Duration::from_secs(10), async || {
+    shopflow_testkit::wait_until("the store answers", SOON, async || {
         store.find(id).await.is_ok()
     })
     .await;
@@ -179,12 +182,14 @@ async fn a_database_that_is_away_is_unavailable_and_comes_back_by_itself() {
 #[tokio::test]
 async fn a_connection_that_is_kept_is_known_to_be_idle() {
     let pool = database(Schema::Orders).await;
+    let lent = || pool.size() as usize - pool.num_idle();
+    // The pool takes a while to take back what made the tables.
+    shopflow_testkit::wait_until("the pool has all", SOON, async || lent() == 0).await;
     let store = PgOrderStore::new(pool.clone());
     assert_eq!(store.kept_connections(), 0);
     let order = placed(UserId::generate());
     let done = store.insert(&order, &RequestContext::generate()).await;
     done.unwrap();
     assert_eq!(store.kept_connections(), 1);
-    let lent = pool.size() as usize - pool.num_idle();
-    assert_eq!(lent, 1, "to the pool it is in use");
+    assert_eq!(lent(), 1, "to the pool it is in use");
 }

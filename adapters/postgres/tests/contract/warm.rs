@@ -36,7 +36,7 @@ async fn more_statements_than_connections_wait_for_their_turn() {
     let context = RequestContext::generate();
     store.insert(&placed, &context).await.unwrap();
     let mut all = JoinSet::new();
-    for _ in 0..200 {
+    for _ in 0..3 * CONNECTIONS {
         let (store, id) = (store.clone(), placed.order.id);
         all.spawn(async move { store.find(id).await.unwrap().unwrap() });
     }

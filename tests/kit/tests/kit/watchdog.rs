@@ -35,7 +35,7 @@ async fn nothing_is_left_of_a_killed_test_process() {
     process.kill();
     wait_until(
         "the watchdogs have cleaned up",
-        Duration::from_secs(20),
+        Duration::from_secs(120),
         async || {
             working_below(folder.path()).is_empty()
                 && fs::read_dir(folder.path()).unwrap().next().is_none()
