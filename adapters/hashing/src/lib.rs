@@ -139,18 +139,18 @@ mod tests {
     async fn a_caller_that_gave_up_still_holds_its_turn_until_its_hash_is_done() {
         let hasher = hasher(Duration::from_secs(60));
         let (gate, closed) = std::sync::mpsc::channel::<()>();
+        let (begins, begun) = tokio::sync::oneshot::channel();
         let abandoned = tokio::spawn({
             let hasher = hasher.clone();
             let until_open = move |_: &PasswordCrypto| {
+                begins.send(()).unwrap();
                 // Open once the other end is gone.
                 let _ = closed.recv();
                 Ok(())
             };
             async move { hasher.run(until_open).await }
         });
-        while hasher.free.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
+        begun.await.unwrap();
         abandoned.abort();
         assert!(abandoned.await.unwrap_err().is_cancelled());
         assert_eq!(hasher.free.available_permits(), 0);
