@@ -123,7 +123,7 @@ impl Process {
         };
         // A grandchild may hold the output open, so this does not wait for ever.
         let ended = Instant::now();
-        while !self.is_read_to_end() && ended.elapsed() < Duration::from_secs(1) {
+        while !self.is_read_to_end() && ended.elapsed() < Duration::from_secs(10) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Some(status)

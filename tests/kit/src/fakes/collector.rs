@@ -2,7 +2,7 @@
 
 mod tls;
 
-use crate::wait_for;
+use crate::{runtime::runtime, wait_for};
 use bytes::{Buf, Bytes};
 use futures_util::stream;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -88,12 +88,12 @@ impl Collector {
     }
 
     async fn listen(scheme: &str, tls: Option<TlsAcceptor>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .expect("a free port");
+        let binding = runtime().spawn(TcpListener::bind(("127.0.0.1", 0)));
+        let listener = binding.await.expect("binding does not panic");
+        let listener = listener.expect("a free port");
         let address = listener.local_addr().expect("it listens");
         let state = Arc::<State>::default();
-        let server = tokio::spawn(serve(listener, state.clone(), tls));
+        let server = runtime().spawn(serve(listener, state.clone(), tls));
         Self {
             endpoint: format!("{scheme}://{address}"),
             state,

@@ -18,7 +18,7 @@ pub use seen::{Attempt, Channel, DeadLetter, Fault, Published, Sent};
 pub use servers::Servers;
 
 /// Longer than a service needs to become ready on a loaded machine.
-const READY: Duration = Duration::from_secs(30);
+const READY: Duration = Duration::from_secs(120);
 
 /// The secret that signs the tokens of a stack on servers.
 pub const JWT_SECRET: &str = "a secret for tests of 32 bytes or more";
