@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use shopflow_testkit::{Client, Process, free_port, wait_until};
 
+use crate::ALONE;
 use crate::load::new_order;
 use crate::rig::SOON;
 
@@ -14,6 +15,7 @@ const FREE: u64 = 256 * 1024;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_loses_nothing_and_is_survived() {
+    let _alone = ALONE.lock().await;
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let ports = [free_port(), free_port(), free_port()];
