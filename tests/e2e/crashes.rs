@@ -53,11 +53,7 @@ async fn place_through_crashes(world: &mut World, jane: &Person, victim: Service
 
 /// Waits until every event is published and every notification sent, then compares.
 async fn everything_arrived(world: &World, jane: &Person, placed: usize) {
-    let waiting = "SELECT count(*) FROM order_outbox WHERE published_at IS NULL";
-    wait_until("the outbox is empty", SOON, || async {
-        world.count(waiting).await == 0
-    })
-    .await;
+    world.published().await;
     let orders = world.count("SELECT count(*) FROM orders").await;
     assert!(
         usize::try_from(orders).unwrap() >= placed,

@@ -3,7 +3,7 @@
 use serde_json::json;
 use shopflow_testkit::wait_until;
 
-use crate::world::{Backend, ORDERS, SOON, World};
+use crate::world::{Backend, ORDERS, SOON, UNPUBLISHED, World};
 
 back_ends! {
     both:
@@ -20,9 +20,8 @@ async fn events_are_the_prds_to_the_letter(on: Backend) {
     let mut tap = world.events().await;
     let order = world.place(&jane).await;
     let id = order["id"].as_str().unwrap();
-    for to in ["confirmed", "shipped", "delivered"] {
-        assert_eq!(world.transition(&admin, id, to).await.status, 200);
-    }
+    let states = ["confirmed", "shipped", "delivered"];
+    world.advance(&admin, id, &states).await;
     let events = tap.collect(2, SOON).await;
     assert_eq!(events.len(), 2);
     let place = json!({ "city": "Springfield", "state": "IL", "country": "US" });
@@ -78,6 +77,7 @@ async fn published_events_leave_the_outbox_after_seven_days(on: Backend) {
     };
     world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
+    world.published().await;
     let age = format!("UPDATE order_outbox SET published_at = published_at - {week}");
     world.execute(&age).await;
     world.place(&jane).await;
@@ -113,13 +113,13 @@ async fn an_event_that_nobody_takes_is_told_by_its_id_and_goes_out_when_somebody
     .await;
     // Other events pass it by.
     let id = older["id"].as_str().unwrap();
-    for to in ["confirmed", "shipped"] {
-        assert_eq!(world.transition(&admin, id, to).await.status, 200);
-    }
+    world.advance(&admin, id, &["confirmed", "shipped"]).await;
     world.wait_notified(&jane, 4, "sent").await;
-    let waiting = "SELECT count(*) FROM order_outbox WHERE published_at IS NULL";
-    assert_eq!(world.count(waiting).await, 1);
+    wait_until("they are noted as published", SOON, async || {
+        world.count(UNPUBLISHED).await == 1
+    })
+    .await;
     vhost.bind(exchange, queue, "order.created").await;
     world.wait_notified(&jane, 6, "sent").await;
-    assert_eq!(world.count(waiting).await, 0);
+    world.published().await;
 }

@@ -57,6 +57,7 @@ async fn a_customer_orders_and_is_told_and_an_admin_ships_and_the_customer_is_to
         assert_eq!(moved[time], moved["updated_at"]);
     }
     world.wait_notified(&jane, 4, "sent").await;
+    world.published().await;
     let shipped = &world.mails().await[1];
     assert_eq!(
         shipped.subject,

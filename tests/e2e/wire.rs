@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::{AUTH, Backend, SOON, World, assert_problem, new_order};
+use crate::world::{AUTH, Backend, SOON, World, assert_problem, new_order, readiness};
 
 back_ends! {
     both:
@@ -72,8 +72,7 @@ async fn health_is_answered_by_every_service_and_head_works_like_get(on: Backend
             assert_eq!((head.status, head.body.len()), (200, 0));
             assert_eq!(head.header("content-length"), Some("15"));
         }
-        let ready = client.get("/health/ready").await.json();
-        assert_eq!(ready["status"], "ok");
+        let ready = readiness(client, |told| told["status"] == "ok").await;
         assert_eq!(ready["checks"]["database"], "ok");
         let metrics = client.get("/metrics").await;
         assert!(
@@ -90,7 +89,7 @@ async fn health_is_answered_by_every_service_and_head_works_like_get(on: Backend
         Backend::Embedded => Value::Null,
     };
     for client in [&world.orders, &world.notify] {
-        let ready = client.get("/health/ready").await.json();
+        let ready = readiness(client, |told| told["status"] == "ok").await;
         assert_eq!(ready["checks"]["broker"], broker, "{ready}");
     }
 }
@@ -119,8 +118,9 @@ async fn a_request_keeps_its_id_and_its_trace_through_all_services(on: Backend) 
     let parent = &event.traceparent;
     assert!(parent.starts_with(&format!("00-{trace}-")), "{parent}");
     assert_eq!(event.tracestate.as_deref(), Some("vendor=1"));
-    assert!(world.process(AUTH).output().contains("my-request-7"));
-    assert!(world.process(AUTH).output().contains(trace));
+    for told in ["my-request-7", trace] {
+        world.process(AUTH).wait_for_line(told, SOON).await;
+    }
     let history = format!("/orders/{}/history", placed.json()["id"].as_str().unwrap());
     let history = world
         .orders

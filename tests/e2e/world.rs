@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use core_kernel::{EventId, EventPublisher, OutboxMessage};
 use serde_json::{Value, json};
-use shopflow_testkit::{Client, Process, Response, Setup, Stack, wait_until};
+use shopflow_testkit::{Client, Process, Response, Setup, Stack, wait_for, wait_until};
 
 pub(crate) use shopflow_testkit::Service::{Auth as AUTH, Notify as NOTIFY, Orders as ORDERS};
 pub(crate) use shopflow_testkit::{Backend, JWT_SECRET};
 
 /// Long enough for a loaded machine; what is waited for usually takes milliseconds.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+/// How many events wait for the relay, or for its note that they were published.
+pub(crate) const UNPUBLISHED: &str = "SELECT count(*) FROM order_outbox WHERE published_at IS NULL";
 
 pub(crate) const PASSWORD: &str = "S3cur3P@ssw0rd!";
 
@@ -104,12 +107,28 @@ impl World {
         self.login("admin@example.com").await
     }
 
+    /// An order, placed once however often that had to be asked for (see [`undecided`]).
     pub(crate) async fn place(&self, who: &Person) -> Value {
-        let placed = self.try_place(who).await;
+        let orders = self.orders.with_token(&who.access);
+        let key = EventId::generate().0.to_string();
+        let headers = [
+            ("content-type", "application/json"),
+            ("idempotency-key", &*key),
+        ];
+        let body = new_order().to_string();
+        let placed = wait_for("orders answers", SOON, async || {
+            let method = http::Method::POST;
+            let asked = orders.request(method, "/orders", &headers, body.clone());
+            let answer = asked.await.unwrap();
+            // 409: the first request with this key is still at work.
+            (!undecided(&answer) && answer.status != 409).then_some(answer)
+        })
+        .await;
         assert_eq!(placed.status, 201, "{}", placed.text());
         placed.json()
     }
 
+    /// The answer to one request for an order, whatever it is.
     pub(crate) async fn try_place(&self, who: &Person) -> Response {
         self.orders
             .with_token(&who.access)
@@ -117,19 +136,37 @@ impl World {
             .await
     }
 
+    /// What becomes of a change of an order that is asked for (see [`undecided`]).
     pub(crate) async fn transition(&self, who: &Person, order: &str, to: &str) -> Response {
         let path = format!("/orders/{order}/status");
         let body = json!({ "status": to });
-        self.orders
-            .with_token(&who.access)
-            .patch(&path, &body)
-            .await
+        let orders = self.orders.with_token(&who.access);
+        wait_for("orders answers", SOON, async || {
+            let answer = orders.patch(&path, &body).await;
+            (!undecided(&answer)).then_some(answer)
+        })
+        .await
+    }
+
+    /// Takes an order to its next states, one after another.
+    pub(crate) async fn advance(&self, who: &Person, order: &str, states: &[&str]) {
+        for to in states {
+            let moved = self.transition(who, order, to).await;
+            // A 503 may have hidden that it was done; the next request finds it so.
+            let done = moved.status == 200
+                || (moved.status == 409 && moved.json()["code"] == "already_in_state");
+            assert!(done, "{}", moved.text());
+        }
     }
 
     /// All notifications of a user.
     pub(crate) async fn notifications(&self, who: &Person) -> Vec<Value> {
         let client = self.notify.with_token(&who.access);
-        let list = client.get("/notifications?limit=100").await;
+        let list = wait_for("notify answers", SOON, async || {
+            let list = client.get("/notifications?limit=100").await;
+            (!undecided(&list)).then_some(list)
+        })
+        .await;
         assert_eq!(list.status, 200, "{}", list.text());
         list.json()["data"].as_array().unwrap().clone()
     }
@@ -140,6 +177,15 @@ impl World {
         wait_until(&what, SOON * 2, || async move {
             let all = self.notifications(who).await;
             all.iter().filter(|one| one["status"] == status).count() == count
+        })
+        .await;
+    }
+
+    /// Waits until orders has noted of all its events that they were published. A mail may be sent
+    /// before that.
+    pub(crate) async fn published(&self) {
+        wait_until("the outbox is empty", SOON, async || {
+            self.count(UNPUBLISHED).await == 0
         })
         .await;
     }
@@ -206,11 +252,28 @@ impl World {
     }
 }
 
+/// Whether an answer leaves open what a caller may have. Auth that does not answer within two seconds is a
+/// 503 of the others, and an auth that cannot reach its database a 401: on a busy machine both are right,
+/// and neither has done anything.
+fn undecided(answer: &Response) -> bool {
+    matches!(answer.status, 401 | 503)
+}
+
 /// The value of a figure without labels, if a service tells it.
 pub(crate) async fn metric(service: &Client, name: &str) -> Option<f64> {
     let text = service.get("/metrics").await.text();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|value| value.trim().parse().ok())
+}
+
+/// What a service tells of its needs, once that is what is wanted. A database that takes longer than a
+/// second is told as away, which a busy one may be for a moment.
+pub(crate) async fn readiness(service: &Client, wanted: impl Fn(&Value) -> bool) -> Value {
+    wait_for("the wanted readiness", SOON, async || {
+        let told = service.get("/health/ready").await.json();
+        wanted(&told).then_some(told)
+    })
+    .await
 }
 
 /// Runs a command to its end; exit code and all output, standard error last.

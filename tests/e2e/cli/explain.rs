@@ -32,6 +32,7 @@ async fn an_order_is_explained_from_its_placing_to_its_mails(on: Backend) {
     let order = world.place(&jane).await;
     let id = order["id"].as_str().unwrap();
     world.wait_notified(&jane, 2, "sent").await;
+    world.published().await;
     let explained = explained(&world, id).await;
     let timeline = explained["timeline"].as_array().unwrap();
     let whats: Vec<&str> = timeline
@@ -69,6 +70,7 @@ async fn an_order_whose_event_waits_is_waiting_for_it(on: Backend) {
     let jane = world.customer("jane").await;
     let order = world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
+    world.published().await;
     let later = match on {
         Backend::Servers => "now() + interval '1 day'",
         Backend::Embedded => "(unixepoch() + 86400) * 1000000",
@@ -85,6 +87,7 @@ async fn a_mail_that_failed_and_has_no_dead_letter_is_waiting_for_nobody(on: Bac
     let jane = world.customer("jane").await;
     let order = world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
+    world.published().await;
     world
         .execute(
             "UPDATE notifications SET status = 'failed', sent_at = NULL WHERE channel = 'email'",
@@ -118,6 +121,7 @@ async fn an_order_whose_event_was_given_up_is_waiting_for_its_replay(on: Backend
         world.dead_letters().await == 1
     })
     .await;
+    world.published().await;
     let explained = explained(&world, order["id"].as_str().unwrap()).await;
     let timeline = explained["timeline"].as_array().unwrap();
     let last = timeline.last().unwrap()["what"].as_str().unwrap();
@@ -148,6 +152,7 @@ async fn an_order_whose_event_was_discarded_is_not_said_to_be_on_its_way(on: Bac
         world.dead_letters().await == 1
     })
     .await;
+    world.published().await;
     let purge = ["dlq", "purge", "--yes"];
     let purged = told_with(&world, &purge, &broker(&world)).await;
     assert_eq!(purged.code, Some(0), "{}", purged.output);
@@ -171,6 +176,7 @@ async fn what_cannot_be_read_is_named_and_the_rest_is_told() {
     let order = world.place(&jane).await;
     let id = order["id"].as_str().unwrap();
     world.wait_notified(&jane, 2, "sent").await;
+    world.published().await;
     let nowhere = "postgres://nobody:s3cret@127.0.0.1:9/none";
     let env = [("NOTIFY_DATABASE_URL", nowhere)];
     let told = told_with(&world, &["orders", "explain", id, "--output", "json"], &env).await;
@@ -195,6 +201,7 @@ async fn that_orders_is_away_is_named_and_the_rest_is_told() {
     let order = world.place(&jane).await;
     let id = order["id"].as_str().unwrap();
     world.wait_notified(&jane, 2, "sent").await;
+    world.published().await;
     let away = "postgres://nobody:s3cret@127.0.0.1:9/none";
     let own = world.setup.database_url.as_str();
     let env = [
@@ -242,6 +249,7 @@ async fn dead_letters_that_cannot_be_read_are_named() {
     let order = world.place(&jane).await;
     let id = order["id"].as_str().unwrap();
     world.wait_notified(&jane, 2, "sent").await;
+    world.published().await;
     let args = ["orders", "explain", id, "--output", "json"];
     let nowhere = "amqp://guest:s3cret@127.0.0.1:9/%2f";
     for (env, why) in [

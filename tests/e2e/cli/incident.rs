@@ -54,6 +54,7 @@ async fn the_incident_of_the_docs_goes_as_it_is_shown() {
         world.dead_letters().await == 1
     })
     .await;
+    world.published().await;
 
     // Ids of the page, with those that stand for them here.
     let mut ids: HashMap<String, String> = HashMap::new();

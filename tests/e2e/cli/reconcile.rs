@@ -6,7 +6,7 @@ use serde_json::Value;
 use shopflow_testkit::wait_until;
 
 use super::{Told, broker, told_with};
-use crate::world::{Backend, Person, SOON, World};
+use crate::world::{Backend, Person, SOON, UNPUBLISHED, World};
 
 back_ends! {
     both:
@@ -60,6 +60,7 @@ async fn mailed(on: Backend) -> (World, Person, String) {
     let jane = world.customer("jane").await;
     let order = world.place(&jane).await["id"].as_str().unwrap().to_owned();
     world.wait_notified(&jane, 2, "sent").await;
+    settled(&world).await;
     (world, jane, order)
 }
 
@@ -75,9 +76,8 @@ const ALL: [&str; 2] = ["order_outbox", "notifications"];
 /// Nothing waits on the way any more, so nothing more can be sent.
 async fn settled(world: &World) {
     wait_until("nothing is on its way", SOON, async || {
-        let waiting = "SELECT count(*) FROM order_outbox WHERE published_at IS NULL";
         let queued = "SELECT count(*) FROM notifications WHERE status = 'queued'";
-        world.count(waiting).await + world.count(queued).await == 0
+        world.count(UNPUBLISHED).await + world.count(queued).await == 0
             && world.bus_waiting().await == 0
     })
     .await;

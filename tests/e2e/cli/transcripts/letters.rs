@@ -88,6 +88,7 @@ async fn dead_letters(on: Backend) {
 async fn outbox(on: Backend) {
     let mut world = World::start(on).await;
     jane(&world).await;
+    world.published().await;
     for service in [NOTIFY, ORDERS] {
         world.kill(service).await;
     }
