@@ -66,7 +66,7 @@ async fn a_replay_is_the_first_answer_to_the_byte(on: Backend) {
     world.wait_notified(&jane, 2, "sent").await;
 
     // Its life goes on, the service restarts, and the client spells its body differently.
-    assert_eq!(world.transition(&admin, &id, "confirmed").await.status, 200);
+    world.advance(&admin, &id, &["confirmed"]).await;
     world.crash(ORDERS).await;
     world.wait_ready(ORDERS).await;
     let spaced = serde_json::to_string_pretty(&body).unwrap();
@@ -186,59 +186,88 @@ async fn hold_up_orders(world: &World) -> shopflow_testkit::Database {
 async fn send_twice(
     world: &World,
     who: &Person,
+    key: &'static str,
     body: &Value,
 ) -> (Response, BoxFuture<'static, anyhow::Result<Response>>) {
     let sending = || {
         let (client, who, body) = (world.orders.clone(), who.clone(), body.to_string());
-        async move { send(&client, &who, KEY, &body).await }.boxed()
+        async move { send(&client, &who, key, &body).await }.boxed()
     };
     let (told, _, mut first) = select_all([sending(), sending()]).await;
     (told.unwrap(), first.remove(0))
 }
 
+/// A key for each round. The database is held up for as long as two requests take to arrive. On a machine
+/// that stalls that may be longer than the service waits for its database: a 503, and nothing is learned.
+const ROUNDS: [&str; 3] = ["first-round", "second-round", "third-round"];
+
 async fn a_second_request_while_the_first_runs_is_a_409(on: Backend) {
     let world = World::start(on).await;
     let jane = world.customer("jane").await;
     let body = new_order();
-    let mut held = hold_up_orders(&world).await;
-    let (told, first) = send_twice(&world, &jane, &body).await;
-    assert_problem(&told, 409, "request_in_progress");
-    assert_eq!(told.header("retry-after"), Some("1"));
-    held.execute("ROLLBACK").await;
-    let first = first.await.unwrap();
-    assert_eq!(first.status, 201, "{}", first.text());
-    let again = place(&world, &jane, KEY, &body).await;
-    assert!(is_replay(&again));
-    assert_eq!(again.body, first.body);
-    assert_eq!(orders(&world).await, 1);
+    for key in ROUNDS {
+        let before = orders(&world).await;
+        let mut held = hold_up_orders(&world).await;
+        let (told, first) = send_twice(&world, &jane, key, &body).await;
+        held.execute("ROLLBACK").await;
+        let first = first.await.unwrap();
+        if [told.status, first.status].contains(&503) {
+            continue;
+        }
+        assert_problem(&told, 409, "request_in_progress");
+        assert_eq!(told.header("retry-after"), Some("1"));
+        assert_eq!(first.status, 201, "{}", first.text());
+        let again = place(&world, &jane, key, &body).await;
+        assert!(is_replay(&again));
+        assert_eq!(again.body, first.body);
+        assert_eq!(orders(&world).await, before + 1);
+        return;
+    }
+    panic!("no first request ran while a second came");
 }
 
 async fn a_request_that_dies_in_the_middle_may_be_sent_again(on: Backend) {
     let mut world = World::start(on).await;
     let jane = world.customer("jane").await;
+    for key in ROUNDS {
+        if dies_in_the_middle(&mut world, &jane, key).await {
+            return;
+        }
+    }
+    panic!("no request died in the middle");
+}
+
+/// Whether it did; if so, it was sent again.
+async fn dies_in_the_middle(world: &mut World, jane: &Person, key: &'static str) -> bool {
     let body = new_order();
-    let mut held = hold_up_orders(&world).await;
-    let (told, first) = send_twice(&world, &jane, &body).await;
-    assert_problem(&told, 409, "request_in_progress");
+    let before = orders(world).await;
+    let mut held = hold_up_orders(world).await;
+    let (told, first) = send_twice(world, jane, key, &body).await;
     world.kill(ORDERS).await;
-    assert!(first.await.is_err(), "nobody answers");
+    let first = first.await;
     held.execute("ROLLBACK").await;
-    match on {
+    match world.backend() {
         Backend::Servers => world.launch(ORDERS),
         Backend::Embedded => world.launch_all().await,
     }
     world.wait_ready(ORDERS).await;
+    if told.status == 503 || first.as_ref().is_ok_and(|first| first.status == 503) {
+        return false;
+    }
+    assert_problem(&told, 409, "request_in_progress");
+    assert!(first.is_err(), "nobody answers");
 
     // What the dead process had sent to its database may still be done there, once.
     let answer = wait_for("an answer", SOON, || async {
-        let answer = place(&world, &jane, KEY, &body).await;
+        let answer = place(world, jane, key, &body).await;
         (answer.status != 409).then_some(answer)
     })
     .await;
     assert_eq!(answer.status, 201, "{}", answer.text());
-    assert_eq!(orders(&world).await, 1);
-    let again = place(&world, &jane, KEY, &body).await;
+    assert_eq!(orders(world).await, before + 1);
+    let again = place(world, jane, key, &body).await;
     assert_eq!((is_replay(&again), again.body), (true, answer.body));
+    true
 }
 
 async fn a_key_is_forgotten_after_24_hours(on: Backend) {
