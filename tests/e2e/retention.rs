@@ -5,7 +5,7 @@ mod schedule;
 mod users;
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use ring::digest::{SHA256, digest};
@@ -87,7 +87,11 @@ fn objects_in(folder: &Path) -> BTreeMap<String, Vec<u8>> {
                 folders.push(path);
             } else {
                 let name = path.strip_prefix(folder).unwrap().display().to_string();
-                objects.insert(name, std::fs::read(path).unwrap());
+                match std::fs::read(path) {
+                    Ok(object) => drop(objects.insert(name, object)),
+                    // One that was still being written has its own name by now.
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound, "{error}"),
+                }
             }
         }
     }

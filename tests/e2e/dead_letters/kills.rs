@@ -58,8 +58,8 @@ async fn count(world: &World) -> u64 {
 async fn a_replay_that_is_killed_loses_no_letter(on: Backend) {
     let world = empty(on).await;
     import_many(&world, MANY).await;
-    let process = begin(&world, &["replay"]);
-    // Each batch is logged before it leaves.
+    // So slow that it is in the middle for seconds. Each batch is logged before it leaves.
+    let process = begin(&world, &["replay", "--rate", "500"]);
     process.wait_for_line(&golden(1500), SOON).await;
     process.kill();
     process.wait_exit(SOON).await.expect("it is dead");
