@@ -467,7 +467,7 @@ async fn a_stop_finishes_what_is_in_flight() {
     dev.place(&dev.login("customer").await).await;
     wait_until("the mail is under way", SOON, || async {
         let attempts = dev.client(2).get("/inbox/attempts").await.json();
-        attempts["data"].as_array().unwrap().len() == 2
+        attempts["data"].as_array().unwrap().len() >= 2
     })
     .await;
     stop(&process).await;

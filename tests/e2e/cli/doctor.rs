@@ -5,10 +5,10 @@ mod folder;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use shopflow_testkit::{Reply, Service};
+use shopflow_testkit::{Reply, Service, wait_for};
 
 use super::{Told, environment};
-use crate::world::{AUTH, Backend, NOTIFY, ORDERS, World};
+use crate::world::{AUTH, Backend, NOTIFY, ORDERS, SOON, World};
 
 back_ends! {
     servers:
@@ -30,6 +30,16 @@ async fn examined(world: &World, service: Service, changed: &[(&'static str, &st
     let args = ["doctor", service.name(), "--output", "json"];
     let (code, output) = world.run(&args, &env).await;
     Told { code, output }
+}
+
+/// The same of a service that is healthy, once it is found so: on a busy machine what it needs may be too
+/// slow for a moment.
+async fn found_healthy(world: &World, service: Service, changed: &[(&'static str, &str)]) -> Told {
+    wait_for("it is healthy", SOON, async || {
+        let told = examined(world, service, changed).await;
+        (told.code == Some(0)).then_some(told)
+    })
+    .await
 }
 
 /// The JSON document of an examination, whatever it found. What is told beside it goes to standard error.
@@ -57,8 +67,7 @@ async fn a_service_that_has_all_it_needs_is_healthy() {
         (ORDERS, &["AUTH_SERVICE_TOKEN", "auth", "auth clock"]),
         (NOTIFY, &["ORDER_SERVICE_TOKEN", "orders", "ses", "twilio"]),
     ] {
-        let told = examined(&world, service, &[]).await;
-        let found = told.json();
+        let found = found_healthy(&world, service, &[]).await.json();
         assert_eq!(found["service"], service.name());
         assert_eq!(found["healthy"], true);
         let ours = ["settings", "database", "database clock", "schema"];
@@ -108,7 +117,7 @@ async fn what_is_away_or_silent_is_told_in_time_and_no_secret_with_it() {
     assert!(of(&found, "auth")[0].starts_with("ok: "), "{found}");
     assert!(!told.output.contains("s3cret"), "{}", told.output);
     // One after another they would take 25 s.
-    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert!(took < Duration::from_secs(22), "{took:?}");
 }
 
 /// It is asked for its health, and for each of two tokens.
@@ -123,7 +132,8 @@ async fn an_auth_that_is_silent_is_waited_for_once() {
     let found = document(&told);
     assert!(of(&found, "auth")[0].starts_with("fail: "), "{found}");
     assert_eq!(of(&found, "ORDER_SERVICE_TOKEN").len(), 1, "{found}");
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    // Three times would take 15 s.
+    assert!(took < Duration::from_secs(14), "{took:?}");
 }
 
 async fn a_queue_with_other_arguments_is_named_and_nothing_is_declared() {
@@ -162,7 +172,7 @@ async fn tables_are_compared_with_the_scripts_of_the_program() {
             "INSERT INTO {scripts} ({columns}) VALUES (9999, 'newer', true, '', 0)"
         ))
         .await;
-    let told = examined(&world, ORDERS, &[]).await;
+    let told = found_healthy(&world, ORDERS, &[]).await;
     let found = of(&told.json(), "schema");
     assert_eq!(found, ["warn: scripts 9999 are of a newer program"]);
 
@@ -221,7 +231,7 @@ async fn credentials_that_a_provider_refuses_are_told_and_nothing_is_sent() {
 async fn a_weak_secret_is_a_warning() {
     let world = World::start(Backend::Servers).await;
     let weak = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    let told = examined(&world, AUTH, &[("JWT_SECRET", weak)]).await;
+    let told = found_healthy(&world, AUTH, &[("JWT_SECRET", weak)]).await;
     let found = of(&told.json(), "JWT_SECRET");
     assert_eq!(found, ["warn: looks as if it could be guessed"]);
     assert!(!told.output.contains(weak));

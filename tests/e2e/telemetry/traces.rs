@@ -214,14 +214,17 @@ async fn what_an_attempt_failed_by_is_in_its_trace() {
     world.place(&jane).await;
     world.wait_notified(&jane, 2, "sent").await;
     let process = "process notifications.order.created";
+    let publish = "publish order.events:order.created";
     let spans = collector
-        .wait_for("both attempts", SOON, |spans| {
+        .wait_for("both attempts, and what orders did", SOON, |spans| {
             spans.iter().filter(|span| span.name == process).count() == 2
+                && spans.iter().any(is_order)
+                && spans.iter().any(|span| span.name == publish)
         })
         .await;
     let root = spans.iter().find(|span| is_order(span)).unwrap();
     let trace = Trace::of(&spans, root);
-    let publish = trace.one("producer", "publish order.events:order.created", Some(root));
+    let publish = trace.one("producer", publish, Some(root));
     let attempts = trace.0.iter().filter(|span| span.name == process);
     let attempts: Vec<&Span> = attempts.collect();
     // The second one follows from the same event, not from the first attempt.
