@@ -154,6 +154,9 @@ impl Native {
             let parent = running.child.id();
             // Stopped, it has no more children while they are counted.
             send_signal("STOP", &parent.to_string());
+            while is_running(parent) && state(parent) != Some('T') {
+                std::thread::sleep(PAUSE);
+            }
             let children = children(parent);
             let _ = running.child.kill();
             let _ = running.child.wait();
@@ -210,9 +213,18 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Whether a process has not ended yet. (One that nobody has collected has.)
+/// Whether a process has not ended yet. One that nobody has collected (`Z`) has; before it is one it may
+/// still hold memory that it shares with others.
 fn is_running(pid: u32) -> bool {
-    fs::read_link(format!("/proc/{pid}/exe")).is_ok()
+    state(pid).is_some_and(|state| !"ZX".contains(state))
+}
+
+/// The letter for what a process does (proc(5)); nothing once it is gone.
+fn state(pid: u32) -> Option<char> {
+    let told = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Its name, in parentheses, may have any letter in it.
+    let (_, behind) = told.rsplit_once(") ")?;
+    behind.chars().next()
 }
 
 /// Has what this process starts from now on keep its data on the disk, as an operator has it: for
