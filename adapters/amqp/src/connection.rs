@@ -11,6 +11,11 @@ use lapin::{Connection, ConnectionProperties};
 const HEARTBEAT_SECONDS: u16 = 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The largest frame, as RabbitMQ has it by itself. Said at once, since lapin makes two buffers of 32
+/// frames each for a connection: grown to this later they are written over and take 8 MiB, made
+/// like this they take what passes through them.
+const FRAME_MAX: u32 = 128 * 1024;
+
 /// A broker that takes longer to let us in, or to make a queue, is frozen.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -33,6 +38,7 @@ pub(crate) async fn connect(url: &str, name: &str) -> lapin::Result<Connection> 
         .parse()
         .map_err(|error: String| std::io::Error::new(std::io::ErrorKind::InvalidInput, error))?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
+    uri.query.frame_max.get_or_insert(FRAME_MAX);
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(uri, properties))
         .await
