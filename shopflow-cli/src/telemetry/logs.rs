@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -57,6 +58,25 @@ const WAITING: usize = 4096;
 /// Many short lines are one write.
 const AT_ONCE: usize = 64 * 1024;
 
+/// After a write, what is said meanwhile gathers for so long, to be one write in its turn. Else a busy
+/// service wakes two processes for each line, which costs more than the line.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// Writes, and gathers after each flush.
+struct Gathering<W>(W);
+
+impl<W: Write> Write for Gathering<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.0.flush();
+        std::thread::sleep(GATHER);
+        flushed
+    }
+}
+
 impl LogTo {
     /// A thread of its own writes, whatever has come until then at once; dropping the guard waits for
     /// the last line.
@@ -69,7 +89,7 @@ impl LogTo {
             .lossy(false)
             .buffered_lines_limit(WAITING)
             .thread_name("log")
-            .finish(BufWriter::with_capacity(AT_ONCE, to))
+            .finish(Gathering(BufWriter::with_capacity(AT_ONCE, to)))
     }
 }
 
