@@ -15,6 +15,7 @@ mod pool;
 mod retention;
 mod revocations;
 mod sessions;
+mod together;
 mod warm;
 
 pub use auth::PgUserStore;
