@@ -17,6 +17,12 @@ use clap::Parser;
 use cli::{Cli, Command};
 use config::Problems;
 
+// What one thread takes another often gives back (a line of the log, an answer of the database), and a
+// hash takes 16 MiB for a moment: glibc's allocator holds its locks for the one, and keeps the other.
+// How this one is set stands in .cargo/config.toml.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Why a command did not do what it was asked; the exit codes of contract §7.
 #[derive(Debug)]
 pub(crate) enum Failure {
