@@ -10,7 +10,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection, Sqlite, Transaction};
 
 use crate::bus::{SqliteBus, Traffic};
 use crate::inbox::{InboxEmailSender, InboxSmsSender, SqliteInbox};
@@ -275,13 +275,6 @@ impl Database {
     /// other processes at `BEGIN IMMEDIATE`, so none can fail for having read first. Dropped
     /// without a commit, it leaves everything as it was.
     pub(crate) async fn write(&self) -> sqlx::Result<Transaction<'static, Sqlite>> {
-        let begun = self.writer.begin_with(BEGIN).await;
-        let Err(sqlx::Error::InvalidSavePointStatement) = begun else {
-            return begun;
-        };
-        // A full disk ended a transaction in SQLite that the connection believes to be open. It would
-        // believe so for ever.
-        self.writer.acquire().await?.close().await?;
         self.writer.begin_with(BEGIN).await
     }
 }
@@ -317,4 +310,10 @@ fn pool(size: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            // A full disk ends a transaction in SQLite that the connection believes to be open, and would
+            // for ever. Such a one is closed.
+            let usable = !connection.is_in_transaction();
+            Box::pin(std::future::ready(Ok(usable)))
+        })
 }
