@@ -48,8 +48,7 @@ async fn a_full_disk_loses_nothing_and_is_survived() {
     limit_file_size(process.pid(), Some(sizes.max().unwrap() + FREE));
     let mut placed = Vec::new();
     let mut refused = 0;
-    // Several, since what one leaves behind meets the next. (Each may take the 5 s for which a file that
-    // cannot be opened is tried again.)
+    // Several, since what one leaves behind meets the next. (Each may wait 5 s for its turn.)
     while refused < 10 {
         let answer = orders.post("/orders", &new_order()).await;
         if answer.status == 201 {

@@ -25,6 +25,7 @@ macro_rules! notification_store_contract {
             an_unknown_notification_is_none,
             an_event_has_one_notification_per_channel,
             of_twenty_racing_claims_one_sends,
+            of_many_at_once_each_comes_to_its_own,
             what_was_sent_is_not_claimed_again,
             what_was_released_is_claimed_again_with_its_first_words,
             a_lost_answer_is_remembered,
@@ -161,6 +162,34 @@ pub async fn of_twenty_racing_claims_one_sends(store: Fixture) {
         .filter(|claim| matches!(claim, Claim::Send(_)))
         .count();
     assert_eq!(sending, 1, "{claims:?}");
+}
+
+/// Events that are worked on side by side do not mix, whatever each comes to.
+pub async fn of_many_at_once_each_comes_to_its_own(store: Fixture) {
+    let store = &store;
+    let one = |number: usize| async move {
+        let channel = [Channel::Email, Channel::Sms][number % 2];
+        let draft = draft(EventId::generate(), UserId::generate(), channel);
+        let claims = store.enqueue(std::slice::from_ref(&draft)).await;
+        let job = job(claims.expect("an answer").remove(0));
+        assert_eq!((job.id, &job.content), (draft.id, &draft.content));
+        let reason = format!("reason {number}");
+        let (status, attempt) = match number % 3 {
+            0 => (Status::Sent, send(store, &job).await),
+            1 => {
+                let released = release(store, &job, AttemptOutcome::NotNow, &reason);
+                (Status::Queued, released.await)
+            }
+            _ => (Status::Failed, fail(store, &job, &reason).await),
+        };
+        let found = found(store, job.id).await;
+        assert_eq!(found.summary.status, status);
+        let told = (status != Status::Sent).then_some(reason);
+        assert_eq!(found.error_message, told);
+        let attempts = store.attempts(job.id).await.expect("an answer");
+        assert_eq!(attempts, [attempt]);
+    };
+    join_all((0..24).map(one)).await;
 }
 
 /// Once sent, never again.
