@@ -121,7 +121,9 @@ impl Work for Claims {
         if ids.len() < events.len() && events.len() > 1 {
             return Err(Error::InvalidArgument("an event twice".to_owned()));
         }
-        let drafts: Vec<&Draft> = events.iter().flat_map(|drafts| &**drafts).collect();
+        let mut drafts: Vec<&Draft> = events.iter().flat_map(|drafts| &**drafts).collect();
+        // Two instances that claim the same events lock them in the same order.
+        drafts.sort_by_key(|draft| (draft.event_id, draft.channel.as_str()));
         let mut claimed: Vec<Claimed> = sqlx::query_as(ENQUEUE)
             .bind(column(&drafts, |draft| draft.id.0))
             .bind(column(&drafts, |draft| draft.event_id.0))

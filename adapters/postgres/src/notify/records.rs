@@ -80,27 +80,30 @@ impl Work for Records {
     type Answer = ();
 
     async fn run(&self, records: &[Recorded]) -> sqlx::Result<Vec<()>> {
-        fn column<'a, T>(records: &'a [Recorded], value: impl Fn(&'a Recorded) -> T) -> Vec<T> {
-            records.iter().map(value).collect()
+        fn column<'a, T>(records: &[&'a Recorded], value: impl Fn(&'a Recorded) -> T) -> Vec<T> {
+            records.iter().map(|one| value(one)).collect()
         }
         fn tried<'a, T>(
-            records: &'a [Recorded],
+            records: &[&'a Recorded],
             value: impl Fn(&'a Attempt) -> Option<T>,
         ) -> Vec<Option<T>> {
             column(records, |one| one.attempt.as_ref().and_then(&value))
         }
+        let mut sorted: Vec<&Recorded> = records.iter().collect();
+        // Two instances that record the same ones lock them in the same order.
+        sorted.sort_by_key(|one| one.id);
         sqlx::query(RECORD)
-            .bind(column(records, |one| one.id))
-            .bind(column(records, |one| one.claim))
-            .bind(column(records, |one| one.status.as_str()))
-            .bind(column(records, |one| one.message.as_deref()))
-            .bind(tried(records, |attempt| Some(attempt.began_at.to_sqlx())))
-            .bind(tried(records, |attempt| {
+            .bind(column(&sorted, |one| one.id))
+            .bind(column(&sorted, |one| one.claim))
+            .bind(column(&sorted, |one| one.status.as_str()))
+            .bind(column(&sorted, |one| one.message.as_deref()))
+            .bind(tried(&sorted, |attempt| Some(attempt.began_at.to_sqlx())))
+            .bind(tried(&sorted, |attempt| {
                 attempt.ended_at.map(ToSqlx::to_sqlx)
             }))
-            .bind(tried(records, |attempt| Some(attempt.outcome.as_str())))
-            .bind(tried(records, |attempt| attempt.provider_ref.as_deref()))
-            .bind(tried(records, |attempt| attempt.reason.as_deref()))
+            .bind(tried(&sorted, |attempt| Some(attempt.outcome.as_str())))
+            .bind(tried(&sorted, |attempt| attempt.provider_ref.as_deref()))
+            .bind(tried(&sorted, |attempt| attempt.reason.as_deref()))
             .bind(i64::try_from(records.len()).unwrap_or(i64::MAX))
             .execute(&self.0)
             .await?;
