@@ -19,7 +19,8 @@ use config::Problems;
 
 // What one thread takes another often gives back (a line of the log, an answer of the database), and a
 // hash takes 16 MiB for a moment: glibc's allocator holds its locks for the one, and keeps the other.
-// How this one is set stands in .cargo/config.toml.
+// How this one is set stands in .cargo/config.toml; other systems know not all of that, and keep theirs.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
