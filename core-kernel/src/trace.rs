@@ -1,6 +1,5 @@
 //! What follows a request through all services: its id and its trace (W3C Trace Context).
 
-use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
 
 /// The trace a piece of work belongs to, and the span within it (W3C Trace Context, level 1).
@@ -200,9 +199,12 @@ fn hex_of(bytes: &[u8]) -> String {
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
     for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
+        text.push(DIGITS[usize::from(byte >> 4)]);
+        text.push(DIGITS[usize::from(byte & 15)]);
     }
 }
 

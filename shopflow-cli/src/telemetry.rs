@@ -7,6 +7,7 @@ mod catalog;
 mod collector;
 mod figures;
 mod json;
+mod levels;
 mod logs;
 mod process;
 mod sql;
@@ -19,8 +20,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogConfig, TraceConfig};
 pub(crate) use figures::{ConnectionGauges, Figures};
-pub(crate) use logs::{LogControl, LogTo, check_level};
+use levels::Levels;
+pub(crate) use levels::check_level;
+pub(crate) use logs::{LogControl, LogTo};
 pub(crate) use traces::Traces;
+use work::Work;
 
 /// Everything that operators see.
 #[derive(Clone)]
@@ -44,12 +48,13 @@ pub(crate) fn start(
         Some(config) => Traces::start(config).context("no traces")?,
         None => Traces::none(),
     };
-    let (logs, control) = logs::layer(log, to);
+    let levels = Levels::new(&log.level);
+    let (logs, control) = logs::layer(log, &levels, to);
     // Whoever logged before, in a test, goes on.
     let _ = tracing_subscriber::registry()
         .with(logs)
-        .with(work::layer())
         .with(traces.layer())
+        .with(Work::new(levels, &traces))
         .try_init();
     Ok(Telemetry {
         figures,

@@ -52,21 +52,22 @@ pub(crate) async fn handle<A: Api + ?Sized>(
     let started = Instant::now();
     let mut request = Inbound::new(request, |headers| edge.proxies.client(peer, headers));
     let id = request.context.request_id.clone();
-    let span = span(&request);
-    async {
-        let place = Place::of(api, ops, &request);
-        let record = Record::begin(started, figures::method(request.method()), place);
+    let place = Place::of(api, ops, &request);
+    let span = span(&request, place);
+    let method = figures::method(request.method());
+    let record = Record::begin(started, method, place, span.clone());
+    let reply = async {
         let result = find(api, ops, edge, &mut request, place).await;
         let mut reply = result.unwrap_or_else(|error| {
             log_failure(&error);
             error.into_reply(&id)
         });
         label(&request, place, edge, reply.headers_mut());
-        record.end(&reply);
         reply
-    }
-    .instrument(span)
-    .await
+    };
+    let reply = reply.instrument(span).await;
+    record.end(&reply);
+    reply
 }
 
 /// What a request is for, as far as its head tells.
@@ -106,10 +107,15 @@ impl Place {
 /// The span of a request (OpenTelemetry's conventions for HTTP servers), whose ids belong to every
 /// log line: at this level it is there whatever is filtered out. What has a dot in its name is for
 /// traces alone.
-fn span(request: &Inbound) -> Span {
+fn span(request: &Inbound, place: Place) -> Span {
     let trace = &request.context.trace;
     // Probes and scrapes would be most of what is traced.
     let sampled = trace.is_sampled() && !Ops::has(request.path());
+    let (route, path) = match place {
+        Place::Api(route) => (Some(route.name), Some(request.path())),
+        // A path that we do not have may be anything, a secret too.
+        _ => (None, None),
+    };
     tracing::error_span!(
         "request",
         request_id = %request.context.request_id,
@@ -120,10 +126,10 @@ fn span(request: &Inbound) -> Span {
         otel.parent_id = trace.parent_id(),
         otel.sampled = sampled,
         http.request.method = figures::method(request.method()),
-        http.route = Empty,
+        http.route = route,
         http.response.status_code = Empty,
         url.scheme = "http",
-        url.path = Empty,
+        url.path = path,
         error.type = Empty,
     )
 }
@@ -138,12 +144,7 @@ async fn find<A: Api + ?Sized>(
 ) -> Result<Reply, ApiError> {
     match place {
         Place::Ops => ops.respond(request).await,
-        Place::Api(route) => {
-            // A path that we do not have may be anything, a secret too.
-            Span::current().record("http.route", route.name);
-            Span::current().record("url.path", request.path());
-            at(api, route, edge, request).await
-        }
+        Place::Api(route) => at(api, route, edge, request).await,
         Place::Nowhere => Err(ApiError::unknown_path()),
         Place::NoHost => Err(ApiError::bad_host()),
     }
@@ -211,18 +212,20 @@ struct Record {
     started: Instant,
     method: &'static str,
     place: Place,
+    span: Span,
     ended: bool,
     _active: Option<figures::Active>,
 }
 
 impl Record {
-    fn begin(started: Instant, method: &'static str, place: Place) -> Self {
+    fn begin(started: Instant, method: &'static str, place: Place, span: Span) -> Self {
         // Whoever asks for the figures would always find at least itself.
         let counts = !matches!(place, Place::Ops);
         Self {
             started,
             method,
             place,
+            span,
             ended: false,
             _active: counts.then(figures::Active::begin),
         }
@@ -231,7 +234,7 @@ impl Record {
     fn end(mut self, reply: &Reply) {
         self.ended = true;
         let status = reply.status();
-        let span = Span::current();
+        let span = &self.span;
         span.record("http.response.status_code", status.as_u16());
         if status.is_server_error() {
             span.record("error.type", status.as_str());
@@ -245,10 +248,11 @@ impl Record {
         let took = self.started.elapsed();
         let ms = took.as_secs_f64() * 1000.0;
         if matches!(self.place, Place::Ops) {
-            tracing::debug!(method, route, status, ms, "request");
+            tracing::debug!(parent: &self.span, method, route, status, ms, "request");
             return;
         }
         tracing::info!(
+            parent: &self.span,
             method,
             route,
             status,
@@ -264,9 +268,8 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         if !self.ended {
-            // No status was sent, so the span has none. Whoever drops the work on a request does so
-            // within its span.
-            Span::current().record("error.type", "client_gone");
+            // No status was sent, so the span has none.
+            self.span.record("error.type", "client_gone");
             self.tell(CLIENT_GONE);
         }
     }

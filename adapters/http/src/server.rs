@@ -60,7 +60,9 @@ pub async fn serve<A: Api + ?Sized>(server: Server<A>, stop: impl Future<Output 
     let graceful = GracefulShutdown::new();
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut http = http1::Builder::new();
+    // Answers are small: to send head and body as two pieces costs more than to put them together.
     http.timer(TokioTimer::new())
+        .writev(false)
         .header_read_timeout(HEAD_DEADLINE)
         .max_buf_size(64 * 1024)
         .max_headers(64);

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::error::{Inconsistent, auth_error, broken_unique};
 use crate::one_time;
+use crate::warm::WarmPool;
 
 const FIND: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
@@ -257,14 +258,22 @@ pub(crate) fn bind_audit<'q>(
 /// Accounts in the table `users` (PRD §9.1).
 #[derive(Clone, Debug)]
 pub struct PgUserStore {
-    pub(crate) pool: PgPool,
+    pub(crate) pool: WarmPool,
 }
 
 impl PgUserStore {
     /// The store on this pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self {
+            pool: WarmPool::new(pool),
+        }
+    }
+
+    /// How many connections it keeps for its next statements; the pool takes them for used ones.
+    #[must_use]
+    pub fn kept_connections(&self) -> usize {
+        self.pool.kept()
     }
 }
 
@@ -373,7 +382,7 @@ impl UserStore for PgUserStore {
         let Some(verification) = verification else {
             return insert.execute(&self.pool).await.map(drop).map_err(taken);
         };
-        let mut transaction = self.pool.begin().await.map_err(auth_error)?;
+        let mut transaction = self.pool.pool().begin().await.map_err(auth_error)?;
         insert.execute(&mut *transaction).await.map_err(taken)?;
         one_time::request(&mut transaction, verification, user.created_at)
             .await
@@ -394,7 +403,7 @@ impl UserStore for PgUserStore {
             .bind(user.updated_at.to_sqlx())
             .bind(user.tokens_from.map(ToSqlx::to_sqlx))
             .bind(change.password_hash.as_ref().map(|hash| hash.0.as_str()));
-        let mut transaction = self.pool.begin().await.map_err(auth_error)?;
+        let mut transaction = self.pool.pool().begin().await.map_err(auth_error)?;
         let row = bind_audit(commit, &change.audit)
             .bind(user.email_verified_at.map(ToSqlx::to_sqlx))
             .fetch_one(&mut *transaction)

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use crate::error::order_error;
 use crate::pool::within;
 use crate::warm::WarmPool;
+use list::Texts;
 use row::{HistoryRow, InsertRow, OrderRow};
 use totals::Totals;
 
@@ -110,6 +111,7 @@ const COMMIT: &str = "
 pub struct PgOrderStore {
     pub(crate) pool: WarmPool,
     totals: Arc<Totals>,
+    texts: Arc<Texts>,
 }
 
 impl PgOrderStore {
@@ -119,6 +121,7 @@ impl PgOrderStore {
         Self {
             pool: WarmPool::new(pool),
             totals: Arc::default(),
+            texts: Arc::default(),
         }
     }
 
@@ -222,7 +225,7 @@ impl OrderStore for PgOrderStore {
         after: OrderPosition,
         limit: u32,
     ) -> Result<Slice<OrderSummary>, StoreError> {
-        list::after(&self.pool, filter, after, limit).await
+        list::after(self, filter, after, limit).await
     }
 
     async fn history(&self, id: OrderId) -> Result<Vec<HistoryEntry>, StoreError> {

@@ -164,6 +164,14 @@ impl Lent<'_> {
         }
     }
 
+    /// After a statement that gave this.
+    fn settle<T>(self, given: &Result<T, Error>) {
+        match given {
+            Err(error) => self.failed(error),
+            Ok(_) => self.keep(),
+        }
+    }
+
     /// Keeps the connection: its statement was read to its end.
     fn keep(self) {
         if !self.of.keeps {
@@ -219,11 +227,21 @@ impl<'p> Executor<'p> for &'p WarmPool {
         Box::pin(async move {
             let mut lent = self.lend().await?;
             let row = lent.connection.fetch_optional(query).await;
-            match &row {
-                Err(error) => lent.failed(error),
-                Ok(_) => lent.keep(),
-            }
+            lent.settle(&row);
             row
+        })
+    }
+
+    fn fetch_all<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Vec<PgRow>, Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        Box::pin(async move {
+            let mut lent = self.lend().await?;
+            let rows = lent.connection.fetch_all(query).await;
+            lent.settle(&rows);
+            rows
         })
     }
 

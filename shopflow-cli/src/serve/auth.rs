@@ -49,7 +49,8 @@ pub(crate) async fn run(config: AuthConfig) -> anyhow::Result<()> {
     let accounts = accounts(users.clone(), config.policy, parallel);
     let needs = Needs(database.clone());
     let (mut lifecycle, ops) = lifecycle(&config.http, Arc::new(needs), &telemetry)?;
-    database.tell_connections(&telemetry.figures, || 0);
+    let keeper = users.clone();
+    database.tell_connections(&telemetry.figures, move || keeper.kept_connections());
     let keys = secret_file::keys(&mut lifecycle, config.keys)?;
     let news = News::default();
     revocations::hear(&mut lifecycle, database.pool.clone(), news.clone());

@@ -13,19 +13,27 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::levels::Levels;
 use super::work::DatabaseWork;
 
-/// Writes the lines.
-pub(super) struct JsonLog<W>(W);
+/// Writes the lines. It looks at the levels by itself: a filter around it would look the span up each
+/// time that one is entered or left, and there is nothing to do then.
+pub(super) struct JsonLog<W> {
+    to: W,
+    levels: Levels,
+}
 
 impl<W> JsonLog<W> {
-    pub(super) fn new(to: W) -> Self {
-        Self(to)
+    pub(super) fn new(to: W, levels: Levels) -> Self {
+        Self { to, levels }
     }
 }
 
 /// Whose words those are that come by the `log` crate.
 const LOG_TARGET: &str = "log.target";
+
+/// The target of all that comes by it.
+const LOG: &str = "log";
 
 /// The name of a field in the log; none if it is for traces alone.
 fn name(field: &Field) -> Option<&'static str> {
@@ -148,6 +156,9 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if !self.levels.have(attributes.metadata()) {
+            return;
+        }
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
@@ -164,12 +175,17 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let metadata = event.metadata();
+        // What comes by the `log` crate was looked at by its own target before it became an event.
+        if metadata.target() != LOG && !self.levels.have(metadata) {
+            return;
+        }
         let mut line = Line::begin();
         line.put("timestamp", &format_args!("{:.6}", SystemClock.now()));
-        line.put("level", event.metadata().level().as_str());
+        line.put("level", metadata.level().as_str());
         // The message comes first among the fields.
         event.record(&mut line);
-        let wants_work = event.metadata().fields().field("queries").is_some();
+        let wants_work = metadata.fields().field("queries").is_some();
         for span in context.event_scope(event).into_iter().flatten() {
             let extensions = span.extensions();
             if wants_work && let Some(work) = extensions.get::<DatabaseWork>() {
@@ -184,9 +200,9 @@ where
                 }
             }
         }
-        line.put("target", event.metadata().target());
+        line.put("target", metadata.target());
         line.text.extend_from_slice(b"}\n");
         // A log that cannot be written cannot tell so.
-        let _ = self.0.make_writer().write_all(&line.text);
+        let _ = self.to.make_writer().write_all(&line.text);
     }
 }

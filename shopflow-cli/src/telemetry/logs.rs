@@ -8,40 +8,15 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::Registry;
 use tracing_subscriber::fmt::format;
 use tracing_subscriber::fmt::format::FormatFields;
 use tracing_subscriber::layer::Layer;
-use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::json::JsonLog;
+use super::levels::{Levels, check_level};
 use crate::config::{LogConfig, LogFormat};
 use crate::lifecycle::Lifecycle;
-
-/// Libraries whose finest logs would show credentials and whole messages, and spans that no log line
-/// needs. A filter of their own overrides this.
-const QUIET: &str = "lapin=info,aws_smithy_runtime=info,aws_smithy_runtime_api=info,\
-    aws_sdk_sesv2=info,aws_config=info,hyper=info,hyper_util=info,h2=info,tonic=info,tower=info,\
-    opentelemetry=info,opentelemetry_sdk=info,opentelemetry_otlp=info,sqlx=info,shopflow_trace=off";
-
-/// Whether a text is a log level or a list of filters.
-///
-/// # Errors
-/// What it should be.
-pub(crate) fn check_level(text: &str) -> Result<(), &'static str> {
-    const WANTED: &str =
-        "must be error, warn, info, debug, trace, off, or filters such as info,sqlx=debug";
-    // A bare word that is no level would be taken for a module, and silence all others.
-    let known = |part: &str| match part.trim() {
-        "" => false,
-        part => part.contains('=') || part.parse::<LevelFilter>().is_ok(),
-    };
-    if text.split(',').all(known) && EnvFilter::try_new(text).is_ok() {
-        Ok(())
-    } else {
-        Err(WANTED)
-    }
-}
 
 /// Where logs go.
 #[derive(Clone, Copy, Debug)]
@@ -93,33 +68,29 @@ impl LogTo {
     }
 }
 
-fn filter(level: &str) -> EnvFilter {
-    EnvFilter::new(format!("{QUIET},{level}"))
-}
-
 /// What writes the log, and how its level is changed while it does.
 pub(super) fn layer(
     config: &LogConfig,
+    levels: &Levels,
     to: LogTo,
-) -> (impl Layer<Registry> + Send + Sync, LogControl) {
-    // Checked when the configuration was.
-    let (filter, handle) = reload::Layer::new(filter(&config.level));
+) -> (Box<dyn Layer<Registry> + Send + Sync>, LogControl) {
     let (to, guard) = to.writer();
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match config.format {
-        LogFormat::Json => Box::new(JsonLog::new(to)),
+        LogFormat::Json => Box::new(JsonLog::new(to, levels.clone())),
         LogFormat::Text => {
             let text = tracing_subscriber::fmt::layer()
                 .fmt_fields(people())
-                .with_writer(to);
+                .with_writer(to)
+                .with_filter(levels.clone());
             Box::new(text)
         }
     };
     let control = LogControl {
-        handle,
+        levels: levels.clone(),
         file: config.level_file.clone(),
         _guard: Arc::new(guard),
     };
-    (lines.with_filter(filter), control)
+    (lines, control)
 }
 
 /// Fields as people read them, without those that are for traces.
@@ -134,7 +105,7 @@ fn people() -> impl for<'writer> FormatFields<'writer> + Send + Sync {
 /// Changes what is logged while it is.
 #[derive(Clone)]
 pub(crate) struct LogControl {
-    handle: reload::Handle<EnvFilter, Registry>,
+    levels: Levels,
     file: Option<PathBuf>,
     /// Writes what is left when the last of these is gone.
     _guard: Arc<WorkerGuard>,
@@ -171,30 +142,13 @@ impl LogControl {
             check_level(&level).map_err(str::to_owned)?;
             Ok(level)
         });
-        let changed = level.and_then(|level| {
-            let changed = self.handle.reload(filter(&level));
-            changed.map_err(|error| error.to_string())?;
-            Ok(level)
-        });
-        match changed {
+        match level {
             // Not `level`: that is the name of what each line is.
-            Ok(log_level) => tracing::info!(log_level, "log level read again"),
+            Ok(log_level) => {
+                self.levels.set(&log_level);
+                tracing::info!(log_level, "log level read again");
+            }
             Err(error) => tracing::warn!(error, "LOG_LEVEL_FILE is of no use; keeping the last"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::check_level;
-
-    #[test]
-    fn a_level_is_a_level_or_filters() {
-        for good in ["info", "off", "info,sqlx=debug", "warn,shopflow_http=trace"] {
-            assert_eq!(check_level(good), Ok(()), "{good}");
-        }
-        for bad in ["verbose", "info,loud", "", "shopflow=loud"] {
-            assert!(check_level(bad).is_err(), "{bad}");
         }
     }
 }

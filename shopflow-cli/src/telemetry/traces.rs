@@ -15,7 +15,6 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -57,11 +56,12 @@ impl Traces {
                 .with_version(env!("CARGO_PKG_VERSION"))
                 .build(),
         };
-        let wanted = |metadata: &Metadata<'_>| match metadata.is_span() {
-            true => metadata.fields().field("otel.kind").is_some(),
-            false => metadata.target() == STATEMENTS,
-        };
-        Some(layer.with_filter(filter_fn(wanted).with_max_level_hint(LevelFilter::DEBUG)))
+        Some(layer)
+    }
+
+    /// Whether anybody wants them.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Sends what is left, for as long as that makes sense. Spans that ended before are sent then.
@@ -75,6 +75,14 @@ impl Traces {
             Ok(Ok(Ok(()))) => {}
             _ => tracing::warn!("the last spans were not taken by the collector"),
         }
+    }
+}
+
+/// Whether it is a span that is traced, or an event that becomes one.
+pub(super) fn are_of(metadata: &Metadata<'_>) -> bool {
+    match metadata.is_span() {
+        true => metadata.fields().field("otel.kind").is_some(),
+        false => metadata.target() == STATEMENTS,
     }
 }
 
@@ -140,7 +148,7 @@ impl SpanLayer {
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else {
+        let (true, Some(span)) = (are_of(attributes.metadata()), context.span(id)) else {
             return;
         };
         let mut open = Open::new();
@@ -162,6 +170,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if !are_of(event.metadata()) {
+            return;
+        }
         let mut elapsed = Elapsed::default();
         event.record(&mut elapsed);
         let (Some(seconds), Some(span)) = (elapsed.0, context.event_span(event)) else {

@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::Histogram;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
+use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
+
+use super::levels::Levels;
+use super::traces::{self, Traces};
 
 /// What sqlx tells statements to.
 pub(super) const STATEMENTS: &str = "sqlx::query";
@@ -54,17 +58,26 @@ impl Visit for Elapsed {
     fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
 }
 
-struct Work;
+/// What counts, whatever is logged. It also says for all which spans and events anybody wants, so that no
+/// other is made.
+pub(super) struct Work {
+    levels: Levels,
+    traces: bool,
+}
 
-/// What counts; it needs what sqlx tells, whatever is logged.
-pub(super) fn layer<S>() -> impl Layer<S> + Send + Sync
-where
-    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
-{
-    let wanted = |metadata: &Metadata<'_>| {
-        is_whole(metadata) || (metadata.is_event() && metadata.target() == STATEMENTS)
-    };
-    Work.with_filter(filter_fn(wanted).with_max_level_hint(LevelFilter::DEBUG))
+impl Work {
+    pub(super) fn new(levels: Levels, traces: &Traces) -> Self {
+        let traces = traces.are_wanted();
+        Self { levels, traces }
+    }
+
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        let statement = metadata.is_event() && metadata.target() == STATEMENTS;
+        statement
+            || is_whole(metadata)
+            || self.levels.have(metadata)
+            || (self.traces && traces::are_of(metadata))
+    }
 }
 
 /// Whether a span is that of a whole request or event.
@@ -73,6 +86,22 @@ fn is_whole(metadata: &Metadata<'_>) -> bool {
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Work {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        match self.wants(metadata) {
+            true => Interest::always(),
+            false => Interest::never(),
+        }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.wants(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        // Statements are told at this one.
+        self.levels.finest().max(Some(LevelFilter::DEBUG))
+    }
+
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if is_whole(attributes.metadata())
             && let Some(span) = context.span(id)
@@ -82,6 +111,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Work {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if event.metadata().target() != STATEMENTS {
+            return;
+        }
         let mut elapsed = Elapsed::default();
         event.record(&mut elapsed);
         let Some(seconds) = elapsed.0 else {

@@ -4,7 +4,7 @@ use crate::{env, wait::PAUSE};
 use std::{
     ffi::OsStr,
     hash::{BuildHasher, Hasher, RandomState},
-    io::{BufRead, BufReader, Read},
+    io::Read,
     net::TcpListener,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -22,14 +22,16 @@ pub struct Process {
     pid: u32,
     name: String,
     child: Mutex<Child>,
-    lines: Lines,
+    told: Told,
     readers: Mutex<Vec<JoinHandle<()>>>,
 }
 
-type Lines = Arc<Mutex<Vec<Line>>>;
+type Told = Arc<Mutex<Vec<Lines>>>;
 
+/// Whole lines that were read at once. A program under load tells much, and each line on its own would
+/// cost the machine more than it costs the program.
 #[derive(Debug)]
-struct Line {
+struct Lines {
     is_error: bool,
     text: String,
 }
@@ -52,18 +54,18 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}"));
-        let lines = Lines::default();
+        let told = Told::default();
         let stdout = child.stdout.take().expect("its standard output is piped");
         let stderr = child.stderr.take().expect("its standard error is piped");
         let readers = vec![
-            read_lines(stdout, false, lines.clone()),
-            read_lines(stderr, true, lines.clone()),
+            read_lines(stdout, false, told.clone()),
+            read_lines(stderr, true, told.clone()),
         ];
         Self {
             pid: child.id(),
             name,
             child: Mutex::new(child),
-            lines,
+            told,
             readers: Mutex::new(readers),
         }
     }
@@ -145,13 +147,13 @@ impl Process {
     /// Everything written to standard output so far.
     #[must_use]
     pub fn stdout(&self) -> String {
-        self.text(|line| !line.is_error)
+        self.text(|lines| !lines.is_error)
     }
 
     /// Everything written to standard error so far.
     #[must_use]
     pub fn stderr(&self) -> String {
-        self.text(|line| line.is_error)
+        self.text(|lines| lines.is_error)
     }
 
     /// Waits for a line that contains `part` and returns it; panics, showing the output, when the
@@ -161,8 +163,12 @@ impl Process {
         loop {
             // Looked at before the output, so that the last lines are not missed.
             let ended = self.is_read_to_end();
-            if let Some(line) = self.lines().iter().find(|line| line.text.contains(part)) {
-                return line.text.clone();
+            let found = self.all().iter().find_map(|lines| {
+                let mut lines = lines.text.lines();
+                lines.find(|line| line.contains(part)).map(str::to_owned)
+            });
+            if let Some(line) = found {
+                return line;
             }
             if ended || start.elapsed() > timeout {
                 let why = if ended { "it ended" } else { "time is over" };
@@ -181,13 +187,10 @@ impl Process {
         readers.iter().all(JoinHandle::is_finished)
     }
 
-    fn text(&self, wanted: impl Fn(&Line) -> bool) -> String {
-        let lines = self.lines();
-        lines
-            .iter()
-            .filter(|line| wanted(line))
-            .map(|line| format!("{}\n", line.text))
-            .collect()
+    fn text(&self, wanted: impl Fn(&Lines) -> bool) -> String {
+        let all = self.all();
+        let wanted = all.iter().filter(|lines| wanted(lines));
+        wanted.map(|lines| lines.text.as_str()).collect()
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {
@@ -196,8 +199,8 @@ impl Process {
             .expect("nothing panics while it holds the child")
     }
 
-    fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
-        self.lines
+    fn all(&self) -> MutexGuard<'_, Vec<Lines>> {
+        self.told
             .lock()
             .expect("nothing panics while it holds the lines")
     }
@@ -209,21 +212,28 @@ impl Drop for Process {
     }
 }
 
-fn read_lines(from: impl Read + Send + 'static, is_error: bool, to: Lines) -> JoinHandle<()> {
+fn read_lines(mut from: impl Read + Send + 'static, is_error: bool, to: Told) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        let mut from = BufReader::new(from);
-        let mut bytes = Vec::new();
-        while from
-            .read_until(b'\n', &mut bytes)
-            .is_ok_and(|count| count > 0)
-        {
-            let text = String::from_utf8_lossy(&bytes)
-                .trim_end_matches(['\n', '\r'])
-                .to_owned();
+        let mut room = vec![0; 64 * 1024];
+        let mut rest = Vec::new();
+        let push = |bytes: &[u8]| {
+            let mut text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
             to.lock()
                 .expect("no reader panics")
-                .push(Line { is_error, text });
-            bytes.clear();
+                .push(Lines { is_error, text });
+        };
+        while let Ok(count @ 1..) = from.read(&mut room) {
+            rest.extend_from_slice(&room[..count]);
+            if let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') {
+                push(&rest[..=end]);
+                rest.drain(..=end);
+            }
+        }
+        if !rest.is_empty() {
+            push(&rest);
         }
     })
 }

@@ -1,18 +1,21 @@
 //! Lists of orders: by pages that are counted, and from a place on.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use core_kernel::{OrderId, Page, PageRequest, Slice, UserScope};
 use core_orders::{
-    OrderFilter, OrderPosition, OrderSort, OrderSummary, SortField, SortValue, StoreError,
+    OrderFilter, OrderPosition, OrderSort, OrderStatus, OrderSummary, SortField, SortValue,
+    StoreError,
 };
 use jiff_sqlx::ToSqlx;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use super::PgOrderStore;
-use super::row::{ListRow, SummaryRow};
+use super::row::{Whole, summary};
 use super::totals::Settled;
 use crate::error::order_error;
-use crate::warm::WarmPool;
 
 /// An offset from which on reading every order on the way costs more than finding those of the page.
 const DEEP: u64 = 200;
@@ -26,8 +29,56 @@ struct Pieces {
     beyond: String,
 }
 
+/// Which statement is meant, beside what is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    one: bool,
+    status: Option<OrderStatus>,
+    column: &'static str,
+    descending: bool,
+    part: Part,
+}
+
+impl Kind {
+    fn new(filter: OrderFilter, sort: OrderSort, part: Part) -> Self {
+        Self {
+            one: matches!(filter.scope, UserScope::One(_)),
+            status: filter.status,
+            column: match sort.by {
+                SortField::CreatedAt => "created_at",
+                SortField::UpdatedAt => "updated_at",
+                SortField::TotalAmount => "total_amount",
+                SortField::Status => "status",
+            },
+            descending: sort.descending,
+            part,
+        }
+    }
+}
+
+/// The part of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    /// A page, many orders into the list or not.
+    Page { deep: bool, count: Count },
+    /// What comes after a place.
+    After,
+}
+
+/// The texts of statements, once assembled: there are some hundreds that can be, and few that are.
+#[derive(Debug, Default)]
+pub(super) struct Texts(Mutex<HashMap<Kind, Arc<str>>>);
+
+impl Texts {
+    fn of(&self, kind: Kind) -> AssertSqlSafe<Arc<str>> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = known.entry(kind).or_insert_with(|| kind.sql().into());
+        AssertSqlSafe(text.clone())
+    }
+}
+
 /// How the total comes about.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Count {
     /// By counting.
     All,
@@ -37,42 +88,47 @@ enum Count {
     Rest,
 }
 
+impl Kind {
+    fn sql(self) -> String {
+        let pieces = Pieces::new(self);
+        match self.part {
+            Part::Page { deep, count } => pieces.page(deep, count),
+            Part::After => pieces.after(),
+        }
+    }
+}
+
 impl Pieces {
-    fn new(filter: OrderFilter, sort: OrderSort) -> Self {
-        let (direction, beyond) = match sort.descending {
+    fn new(kind: Kind) -> Self {
+        let column = kind.column;
+        let (direction, beyond) = match kind.descending {
             true => ("DESC", "<"),
             false => ("ASC", ">"),
         };
-        let (column, value) = match sort.by {
-            SortField::CreatedAt => ("created_at", "$3"),
-            SortField::UpdatedAt => ("updated_at", "$3"),
-            SortField::TotalAmount => ("total_amount", "$3"),
-            SortField::Status => ("status", "$3"),
-        };
-        let user = match filter.scope {
-            UserScope::One(_) => "user_id = $1",
-            UserScope::All => "$1::uuid IS NULL",
+        let user = match kind.one {
+            true => "user_id = $1",
+            false => "$1::uuid IS NULL",
         };
         // The state stands in the text, so that each has a plan of its own: one that is as good for
         // the few pending orders as for the many delivered ones.
-        let filter_sql = match filter.status {
+        let filter = match kind.status {
             Some(status) => format!("{user} AND status = '{status}'"),
             None => user.to_owned(),
         };
         // Compared as a row, value and id are one range of an index that begins with the value. In
         // a list of one state that is sorted by state, only the ids tell places apart.
-        let (order, beyond) = match (sort.by, filter.status) {
-            (SortField::Status, Some(_)) => (
+        let (order, beyond) = match (column, kind.status) {
+            ("status", Some(_)) => (
                 format!("id {direction}"),
-                format!("{value} = status AND id {beyond} $4"),
+                format!("$3 = status AND id {beyond} $4"),
             ),
             _ => (
                 format!("{column} {direction}, id {direction}"),
-                format!("({column}, id) {beyond} ({value}, $4)"),
+                format!("({column}, id) {beyond} ($3, $4)"),
             ),
         };
         Self {
-            filter: filter_sql,
+            filter,
             order,
             beyond,
         }
@@ -145,7 +201,11 @@ fn user(filter: OrderFilter) -> Option<Uuid> {
 }
 
 pub(super) async fn page(
-    PgOrderStore { pool, totals }: &PgOrderStore,
+    PgOrderStore {
+        pool,
+        totals,
+        texts,
+    }: &PgOrderStore,
     filter: OrderFilter,
     sort: OrderSort,
     page: PageRequest,
@@ -158,8 +218,9 @@ pub(super) async fn page(
         (None, None) => Count::Settled,
         (None, Some(_)) => Count::Rest,
     };
-    let sql = Pieces::new(filter, sort).page(page.offset() >= DEEP, count);
-    let query = sqlx::query_as(AssertSqlSafe(sql))
+    let deep = page.offset() >= DEEP;
+    let kind = Kind::new(filter, sort, Part::Page { deep, count });
+    let query = sqlx::query(texts.of(kind))
         .bind(whose)
         .bind(i64::from(page.limit))
         .bind(i64::try_from(page.offset()).unwrap_or(i64::MAX));
@@ -167,29 +228,35 @@ pub(super) async fn page(
         Some(Settled { count, before }) => query.bind(count).bind(before),
         None => query,
     };
-    let rows: Vec<ListRow> = query.fetch_all(pool).await.map_err(order_error)?;
-    let first = rows.first();
-    if let Some(settled) = first.and_then(|row| row.settled) {
+    let rows = query.fetch_all(pool).await.map_err(order_error)?;
+    let first = rows.first().map(Whole::from_row).transpose();
+    let Some(whole) = first.map_err(order_error)? else {
+        return Ok(Page {
+            items: Vec::new(),
+            total: 0,
+        });
+    };
+    if let Some(settled) = whole.settled {
         totals.keep(whose, settled);
     }
-    let total = first.map_or(0, |row| row.total.unsigned_abs());
-    let items = rows
-        .into_iter()
-        .filter_map(|row| row.summary().transpose())
-        .collect::<Result<_, _>>()?;
-    Ok(Page { items, total })
+    let lines = rows.iter().filter(|_| whole.has_line);
+    let items = lines.map(|row| summary(row, Whole::COLUMNS));
+    Ok(Page {
+        items: items.collect::<Result<_, _>>()?,
+        total: whole.total,
+    })
 }
 
 pub(super) async fn after(
-    pool: &WarmPool,
+    PgOrderStore { pool, texts, .. }: &PgOrderStore,
     filter: OrderFilter,
     position: OrderPosition,
     limit: u32,
 ) -> Result<Slice<OrderSummary>, StoreError> {
     let OrderPosition { value, id, .. } = position;
     let OrderId(id) = id;
-    let pieces = Pieces::new(filter, position.sort());
-    let query = sqlx::query_as(AssertSqlSafe(pieces.after()))
+    let kind = Kind::new(filter, position.sort(), Part::After);
+    let query = sqlx::query(texts.of(kind))
         .bind(user(filter))
         .bind(i64::from(limit) + 1);
     let query = match value {
@@ -197,7 +264,7 @@ pub(super) async fn after(
         SortValue::TotalAmount(amount) => query.bind(amount.as_decimal()),
         SortValue::Status(status) => query.bind(status.as_str()),
     };
-    let rows: Vec<SummaryRow> = query.bind(id).fetch_all(pool).await.map_err(order_error)?;
-    let items = rows.into_iter().map(OrderSummary::try_from);
+    let rows = query.bind(id).fetch_all(pool).await.map_err(order_error)?;
+    let items = rows.iter().map(|row| summary(row, 0));
     Ok(Slice::of(items.collect::<Result<_, _>>()?, limit))
 }

@@ -12,7 +12,7 @@ use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use super::totals::Settled;
-use crate::error::Inconsistent;
+use crate::error::{Inconsistent, order_error};
 
 fn broken(table: &'static str, id: impl std::fmt::Display, what: &'static str) -> StoreError {
     let id = id.to_string();
@@ -87,59 +87,56 @@ impl InsertRow {
     }
 }
 
-/// A line of a list.
-#[derive(FromRow)]
-pub(super) struct SummaryRow {
-    id: Uuid,
-    status: String,
-    total_amount: Decimal,
-    currency: String,
-    created_at: jiff_sqlx::Timestamp,
-    updated_at: jiff_sqlx::Timestamp,
+/// A line of a list, whose columns begin at this place. They are read by place: to find one by its name
+/// takes longer than to read it, and a page has many.
+pub(super) fn summary(row: &PgRow, first: usize) -> Result<OrderSummary, StoreError> {
+    let read = || -> sqlx::Result<_> {
+        let (id, status): (Uuid, &str) = (row.try_get(first)?, row.try_get(first + 1)?);
+        let amount: Decimal = row.try_get(first + 2)?;
+        let currency: &str = row.try_get(first + 3)?;
+        let [created, updated] = [first + 4, first + 5].map(|place| row.try_get(place));
+        let times: [jiff_sqlx::Timestamp; 2] = [created?, updated?];
+        Ok((id, status, amount, currency, times))
+    };
+    let (id, status, amount, currency, [created_at, updated_at]) = read().map_err(order_error)?;
+    let broken = |what| broken("orders", id, what);
+    Ok(OrderSummary {
+        id: OrderId(id),
+        status: status.parse().map_err(|_| broken("unknown status"))?,
+        total_amount: Money::from_decimal(amount).map_err(|_| broken("no amount"))?,
+        currency: Currency::from_code(currency).ok_or_else(|| broken("unknown currency"))?,
+        created_at: created_at.to_jiff(),
+        updated_at: updated_at.to_jiff(),
+    })
 }
 
-impl TryFrom<SummaryRow> for OrderSummary {
-    type Error = StoreError;
-
-    fn try_from(row: SummaryRow) -> Result<Self, StoreError> {
-        let broken = |what| broken("orders", row.id, what);
-        Ok(Self {
-            id: OrderId(row.id),
-            status: row.status.parse().map_err(|_| broken("unknown status"))?,
-            total_amount: Money::from_decimal(row.total_amount).map_err(|_| broken("no amount"))?,
-            currency: Currency::from_code(&row.currency)
-                .ok_or_else(|| broken("unknown currency"))?,
-            created_at: row.created_at.to_jiff(),
-            updated_at: row.updated_at.to_jiff(),
-        })
-    }
-}
-
-/// A line of a list beside the total; without an order when the page is empty.
-pub(super) struct ListRow {
-    pub(super) total: i64,
+/// What each line of a page says of the whole list, in front of the line itself.
+pub(super) struct Whole {
+    pub(super) total: u64,
     /// Of a count that may be kept.
     pub(super) settled: Option<Settled>,
-    summary: Option<SummaryRow>,
+    /// Whether there is a line; there is none when the page is empty.
+    pub(super) has_line: bool,
 }
 
-impl<'r> FromRow<'r, PgRow> for ListRow {
+impl Whole {
+    /// The columns of it; those of the line come next.
+    pub(super) const COLUMNS: usize = 3;
+}
+
+impl<'r> FromRow<'r, PgRow> for Whole {
     fn from_row(row: &'r PgRow) -> sqlx::Result<Self> {
-        let present: Option<Uuid> = row.try_get("id")?;
+        let (total, count, before): (i64, _, _) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let id: Option<Uuid> = row.try_get(Self::COLUMNS)?;
         Ok(Self {
-            total: row.try_get("total")?,
-            settled: match (row.try_get("settled")?, row.try_get("before")?) {
+            total: total.unsigned_abs(),
+            settled: match (count, before) {
                 (Some(count), Some(before)) => Some(Settled { count, before }),
                 _ => None,
             },
-            summary: present.map(|_| SummaryRow::from_row(row)).transpose()?,
+            has_line: id.is_some(),
         })
-    }
-}
-
-impl ListRow {
-    pub(super) fn summary(self) -> Result<Option<OrderSummary>, StoreError> {
-        self.summary.map(OrderSummary::try_from).transpose()
     }
 }
 
