@@ -57,7 +57,7 @@ impl Api for NotifyApi {
     }
 
     fn route(&self, path: &str) -> Option<Route> {
-        docs::route(path).or_else(|| Route::find(&ROUTES, path))
+        Route::find(&ROUTES, path).or_else(|| docs::route(path))
     }
 }
 

@@ -74,7 +74,7 @@ impl Api for OrdersApi {
     }
 
     fn route(&self, path: &str) -> Option<Route> {
-        docs::route(path).or_else(|| Route::find(&ROUTES, path))
+        Route::find(&ROUTES, path).or_else(|| docs::route(path))
     }
 }
 

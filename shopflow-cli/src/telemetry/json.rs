@@ -55,13 +55,20 @@ fn append<T: Serialize + ?Sized>(text: &mut Vec<u8>, value: &T) {
 
 /// The fields of a span, as JSON already, since many lines repeat them. What is recorded again counts
 /// as it was last.
-#[derive(Default)]
 struct Fields {
     text: Vec<u8>,
     known: Vec<(&'static str, Range<usize>)>,
 }
 
 impl Fields {
+    /// With room for what a request has.
+    fn new() -> Self {
+        Self {
+            text: Vec::with_capacity(192),
+            known: Vec::with_capacity(8),
+        }
+    }
+
     fn put<T: Serialize + ?Sized>(&mut self, field: &Field, value: &T) {
         let Some(name) = name(field) else {
             return;
@@ -159,7 +166,7 @@ where
         if !self.levels.have(attributes.metadata()) {
             return;
         }
-        let mut fields = Fields::default();
+        let mut fields = Fields::new();
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
             span.extensions_mut().insert(fields);
@@ -204,5 +211,58 @@ where
         line.text.extend_from_slice(b"}\n");
         // A log that cannot be written cannot tell so.
         let _ = self.to.make_writer().write_all(&line.text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written of what is told, at these levels.
+    fn written(levels: &str, tell: impl FnOnce()) -> String {
+        let written = Written::default();
+        let to = { written.clone() };
+        let log = JsonLog::new(move || to.clone(), Levels::new(levels));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(log), tell);
+        let bytes = written.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_line_below_its_level_is_not_written() {
+        let both = written("info,one=debug", || {
+            tracing::debug!(target: "one", "of one");
+            tracing::debug!(target: "other", "of another");
+        });
+        assert!(
+            both.contains("of one") && !both.contains("of another"),
+            "{both}"
+        );
+    }
+
+    #[test]
+    fn what_comes_by_the_log_crate_was_let_through_by_its_own_target() {
+        let line = written("info,one=debug", || {
+            tracing::debug!(target: "log", log.target = "one", "by the log crate");
+        });
+        assert!(line.contains(r#""target":"one""#), "{line}");
     }
 }

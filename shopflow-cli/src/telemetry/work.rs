@@ -135,3 +135,31 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    /// Whether these are wanted at these levels: a line of the finest kind, a statement, and the span of a
+    /// request.
+    fn wanted(levels: &str) -> [bool; 3] {
+        let work = Work::new(Levels::new(levels), &Traces::none());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(work), || {
+            [
+                tracing::enabled!(target: "some", Level::TRACE),
+                tracing::enabled!(target: STATEMENTS, Level::DEBUG),
+                !tracing::error_span!("request", request_id = 1).is_disabled(),
+            ]
+        })
+    }
+
+    #[test]
+    fn whatever_is_logged_statements_are_counted_and_nothing_else_is_made() {
+        assert_eq!(wanted("off"), [false, true, true]);
+        assert_eq!(wanted("info"), [false, true, true]);
+        assert_eq!(wanted("info,some=trace"), [true, true, true]);
+    }
+}
