@@ -3,6 +3,7 @@
 use core_kernel::{Caller, RequestContext, Role, SessionId, TokenId, UserId};
 use jiff::Timestamp;
 
+use super::account::MAX_RACES;
 use super::{Auth, RefreshError, ValidateError};
 use crate::change::Doing;
 use crate::ports::StoreError;
@@ -19,26 +20,41 @@ impl Auth {
     /// # Errors
     /// `Token` or `Refused` (both 401), or what failed.
     pub async fn refresh(&self, token: &str) -> Result<TokenPair, RefreshError> {
+        let keys = self.keys.current();
+        let mut shown = keys.read_refresh(token, self.accounts.clock.now())?;
+        let mut races = 0;
+        loop {
+            let (issue, user) = self.rotate(&shown).await?;
+            if user.counts_token_of(issue.access.issued_ms()) || races == MAX_RACES {
+                return Ok(issue.sign(&keys, &user)?);
+            }
+            // The account changed while this waited: the access token was ended before anybody had it.
+            // Nobody has the refresh token either, so it is exchanged in its turn.
+            shown = issue.claims;
+            races += 1;
+        }
+    }
+
+    /// Exchanges a refresh token for the next of its session; with the user, as they now are.
+    async fn rotate(&self, shown: &RefreshClaims) -> Result<(Issue, User), RefreshError> {
         // Not younger than `now`, by which a change of the account knows the pair.
         let access = TokenId::generate();
         let now = self.accounts.clock.now();
-        let keys = self.keys.current();
-        let presented = keys.read_refresh(token, now)?;
-        let issue = Issue::new(presented.sub, presented.sid, access, now);
+        let issue = Issue::new(shown.sub, shown.sid, access, now);
         let rotation = Rotation {
-            session_id: presented.sid,
-            presented: TokenHash::of(presented.jti),
+            session_id: shown.sid,
+            presented: TokenHash::of(shown.jti),
             next: issue.stored(),
             at: now,
             grace: self.settings.refresh_grace,
         };
         match self.sessions.rotate(&rotation).await? {
-            RotationOutcome::Rotated(user) => Ok(issue.sign(&keys, &user)?),
+            RotationOutcome::Rotated(user) => Ok((issue, *user)),
             RotationOutcome::Refused(refusal) => {
                 if refusal == Refusal::Reused {
-                    self.revocations.session_ended(presented.sid, now);
+                    self.revocations.session_ended(shown.sid, now);
                     tracing::warn!(
-                        user_id = %presented.sub, session_id = %presented.sid,
+                        user_id = %shown.sub, session_id = %shown.sid,
                         "refresh token used again, session ended"
                     );
                 }

@@ -62,6 +62,7 @@ macro_rules! auth_store_contract {
             of_twenty_racing_changes_one_wins,
             a_change_ends_all_sessions_but_the_one_it_keeps,
             a_change_ends_what_was_issued_while_it_was_under_way,
+            a_refresh_after_a_change_is_told_the_account_as_it_now_is,
             a_clock_that_is_fast_ends_no_tokens_to_come,
             an_account_is_made_together_with_its_audit,
             an_entry_to_which_no_change_belongs_is_told_too,

@@ -8,6 +8,7 @@ use super::{Fixture, begun, has_ended, registered, rotate, rotation};
 use crate::change::{Doing, Patch, UserChange};
 use crate::password::PasswordHash;
 use crate::ports::StoreError;
+use crate::session::RotationOutcome;
 use crate::testing::session;
 use crate::user::{PersonName, User, UserRole};
 
@@ -130,6 +131,16 @@ pub async fn a_change_ends_what_was_issued_while_it_was_under_way(fixture: Fixtu
     let told = told.expect("an answer").users;
     let own = told.iter().find(|(user, _)| *user == account.user.id);
     assert_eq!(own.map(|(_, from)| *from), Some(late.next.issued_at));
+}
+
+/// Who refreshes after a change learns from when on tokens count, and that theirs does.
+pub async fn a_refresh_after_a_change_is_told_the_account_as_it_now_is(fixture: Fixture) {
+    let (account, session) = begun(&fixture).await;
+    let change = changed(&account.user, &promotion());
+    fixture.users.commit(&change).await.expect("a commit");
+    let next = rotation(&session, &session.refresh, 1, 0);
+    let outcome = fixture.sessions.rotate(&next).await.expect("an answer");
+    assert_eq!(outcome, RotationOutcome::Rotated(Box::new(change.user)));
 }
 
 /// A token that was issued far in the future was issued by a wrong clock.
