@@ -8,6 +8,9 @@ mod show;
 mod sources;
 mod walk;
 
+use std::collections::HashSet;
+use std::io::IsTerminal;
+
 use anyhow::anyhow;
 use core_kernel::{Clock, SystemClock};
 use core_notify::NotificationRetention;
@@ -62,6 +65,7 @@ async fn reconcile(args: &ReconcileArgs) -> Result<(), Failure> {
         afloat,
         window,
         output: None,
+        shown: HashSet::new(),
         mends: false,
         forgotten: args.forgotten,
         bar: bar.clone(),
@@ -76,6 +80,10 @@ async fn reconcile(args: &ReconcileArgs) -> Result<(), Failure> {
                 curable => format!("Let the events of {curable} findings go out?"),
             };
             bar.suspend(|| confirm(&what, false))?;
+        }
+        // Who reads the result elsewhere has not seen them.
+        if !(std::io::stdout().is_terminal() && std::io::stderr().is_terminal()) {
+            walk.shown.clear();
         }
     }
     walk.output = Some(args.output.output);

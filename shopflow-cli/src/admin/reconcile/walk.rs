@@ -1,6 +1,6 @@
 //! Going through everything, a part at a time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use core_kernel::{Clock, OrderId, RequestContext, SystemClock, chain, wire_time};
 use core_orders::{Ledger, OrderEvent, Repair};
@@ -66,6 +66,8 @@ pub(super) struct Walk {
     pub(super) window: Window,
     /// How findings are told; `None` for people, beside the result, before they are asked.
     pub(super) output: Option<Output>,
+    /// What people have read before they were asked, where they read the result as well.
+    pub(super) shown: HashSet<String>,
     pub(super) mends: bool,
     /// Whether events go out of which the outbox has forgotten under which id they did before.
     pub(super) forgotten: bool,
@@ -183,12 +185,16 @@ impl Walk {
         *self.report.found.entry(finding.kind.as_str()).or_default() += 1;
         self.report.curable += u64::from(finding.cure.is_ok());
         self.report.mended += u64::from(mended);
+        let found = finding.line(false);
         self.bar.suspend(|| match self.output {
             None => {
-                note(&finding.line(false));
+                note(&found);
+                self.shown.insert(found);
                 Ok(())
             }
             Some(Output::Json) => say(&finding.json(mended, self.window.now).to_string()),
+            // The sum tells how many were mended, and `mend` told which.
+            Some(Output::Table) if self.shown.contains(&found) => Ok(()),
             Some(Output::Table) => say(&finding.line(mended)),
         })
     }

@@ -15,7 +15,9 @@ back_ends! {
         what_was_discarded_as_a_dead_letter_is_not_found,
         what_is_forgotten_is_mended_only_by_a_flag_of_its_own,
         a_resend_that_is_stuck_is_not_advised_while_its_event_is_somewhere,
-        at_a_terminal_the_findings_come_before_the_question;
+        at_a_terminal_the_findings_come_before_the_question,
+        at_a_terminal_a_finding_is_shown_once,
+        a_result_that_is_piped_on_has_what_was_shown_at_the_terminal;
     servers:
         nothing_is_mended_without_a_broker_or_unasked;
 }
@@ -128,26 +130,48 @@ async fn a_resend_that_is_stuck_is_not_advised_while_its_event_is_somewhere(on: 
 async fn at_a_terminal_the_findings_come_before_the_question(on: Backend) {
     let (world, jane, order) = mailed(on).await;
     forget(&world, &ALL).await;
-    let no = at_terminal(&world, "n");
+    let no = at_terminal(&world, "n", "");
     let found = no.find(&format!("event_missing    {order}"));
     let asked = no.find("Let the event of 1 finding go out? [y/N]");
     assert!(found.is_some() && found < asked, "{no}");
     assert!(no.contains("error: nothing was done"), "{no}");
     assert_eq!(world.count("SELECT count(*) FROM order_outbox").await, 0);
 
-    let yes = at_terminal(&world, "y");
+    let yes = at_terminal(&world, "y", "");
     assert!(yes.contains("1 found, 1 mended"), "{yes}");
     world.wait_notified(&jane, 2, "sent").await;
 }
 
-/// What a terminal shows at which `reconcile --fix` runs and somebody gives this answer.
-fn at_terminal(world: &World, answer: &str) -> String {
+async fn at_a_terminal_a_finding_is_shown_once(on: Backend) {
+    let (world, _, order) = mailed(on).await;
+    forget(&world, &ALL).await;
+    let shown = at_terminal(&world, "y", "");
+    let finding = format!("event_missing    {order}");
+    assert_eq!(shown.matches(&finding).count(), 1, "{shown}");
+}
+
+async fn a_result_that_is_piped_on_has_what_was_shown_at_the_terminal(on: Backend) {
+    let (world, _, order) = mailed(on).await;
+    forget(&world, &ALL).await;
+    let result = tempfile::NamedTempFile::new().unwrap();
+    let to_file = format!(" > {}", result.path().display());
+    let shown = at_terminal(&world, "y", &to_file);
+    let finding = format!("event_missing    {order}");
+    assert!(shown.contains(&finding), "{shown}");
+    let piped = std::fs::read_to_string(result.path()).unwrap();
+    assert!(piped.starts_with(&finding), "{piped}");
+}
+
+/// What a terminal shows at which `reconcile --fix` runs and somebody gives this answer. `to` is where
+/// the shell puts the result, if not there.
+fn at_terminal(world: &World, answer: &str, to: &str) -> String {
     let mut command = format!("{} reconcile --fix --older-than 0s", shopflow());
     let mut env = vec![("USER", "ada"), ("TZ", "UTC")];
     match world.data_dir() {
         Some(data) => command.push_str(&format!(" --data-dir {}", data.display())),
         None => env.push(("DATABASE_URL", &world.setup.database_url)),
     }
+    command.push_str(to);
     env.extend(broker(world));
     // util-linux has it, and so has every Debian.
     let mut terminal = Command::new("script")
