@@ -1,5 +1,7 @@
 //! Contract §2: accounts, logins and tokens.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use shopflow_testkit::{Response, wait_for, wait_until};
 
@@ -19,7 +21,8 @@ back_ends! {
         within_the_grace_fifty_refreshes_at_once_all_get_working_pairs,
         a_profile_is_for_its_owner_admins_and_services,
         a_bcrypt_hash_made_elsewhere_logs_in_and_becomes_scrypt,
-        a_storm_of_logins_is_bounded_and_told_to_come_again;
+        a_storm_of_logins_is_bounded_and_told_to_come_again,
+        who_is_turned_away_in_a_storm_and_comes_again_is_served;
     servers:
         a_rotated_secret_logs_nobody_out;
 }
@@ -297,6 +300,16 @@ async fn a_storm_of_logins_is_bounded_and_told_to_come_again(on: Backend) {
         assert_problem(answer, 503, "unavailable");
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
+}
+
+async fn who_is_turned_away_in_a_storm_and_comes_again_is_served(on: Backend) {
+    let wait = ("PASSWORD_HASH_MAX_WAIT_SECONDS", "0".to_owned());
+    let world = World::start_with(on, |setup| setup.extra.push(wait)).await;
+    let names: Vec<String> = (0..5).map(|n| format!("jane{n}")).collect();
+    let customers = names.iter().map(|name| world.customer(name));
+    let customers = futures_util::future::join_all(customers).await;
+    let ids: HashSet<&String> = customers.iter().map(|one| &one.id).collect();
+    assert_eq!(ids.len(), 5);
 }
 
 /// The answers to fifty refreshes with one token at once. One that did not get its turn at the database

@@ -80,7 +80,7 @@ impl Dev {
     /// An access token of the admin or the customer.
     async fn login(&self, who: &str) -> String {
         let login = &self.told()[who];
-        let answer = self.client(0).post("/auth/login", login).await;
+        let answer = self.client(0).post_again("/auth/login", login).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()["access_token"].as_str().unwrap().to_owned()
     }

@@ -42,14 +42,14 @@ async fn verify(world: &World, token: &str) -> Response {
 
 async fn log_in(world: &World, email: &str, password: &str) -> Response {
     let body = json!({ "email": email, "password": password });
-    world.auth.post("/auth/login", &body).await
+    world.auth.post_again("/auth/login", &body).await
 }
 
 async fn register(world: &World, email: &str) {
     let body = json!({
         "email": email, "password": PASSWORD, "first_name": "Jane", "last_name": "Doe",
     });
-    let made = world.auth.post("/auth/register", &body).await;
+    let made = world.auth.post_again("/auth/register", &body).await;
     assert_eq!(made.status, 201, "{}", made.text());
 }
 

@@ -181,7 +181,7 @@ async fn counts(world: &World, who: &Person) -> (bool, bool) {
 
 async fn logged_in(world: &World, email: &str, password: &str) -> Response {
     let body = json!({ "email": email, "password": password });
-    world.auth.post("/auth/login", &body).await
+    world.auth.post_again("/auth/login", &body).await
 }
 
 async fn a_logout_ends_its_session_and_no_other(on: Backend) {

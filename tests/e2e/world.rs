@@ -76,14 +76,14 @@ impl World {
             "email": email, "password": PASSWORD,
             "first_name": "Jane", "last_name": "Doe", "phone": phone,
         });
-        let registered = self.auth.post("/auth/register", &body).await;
+        let registered = self.auth.post_again("/auth/register", &body).await;
         assert_eq!(registered.status, 201, "{}", registered.text());
         self.login(&email).await
     }
 
     pub(crate) async fn login(&self, email: &str) -> Person {
         let body = json!({ "email": email, "password": PASSWORD });
-        let tokens = self.auth.post("/auth/login", &body).await;
+        let tokens = self.auth.post_again("/auth/login", &body).await;
         assert_eq!(tokens.status, 200, "{}", tokens.text());
         let tokens = tokens.json();
         let access = tokens["access_token"].as_str().unwrap().to_owned();

@@ -40,7 +40,7 @@ async fn a_full_disk_loses_nothing_and_is_survived() {
     .await;
     let file = std::fs::read_to_string(data.join("dev.json")).unwrap();
     let customer = serde_json::from_str::<Value>(&file).unwrap()["customer"].clone();
-    let tokens = auth.post("/auth/login", &customer).await.json();
+    let tokens = auth.post_again("/auth/login", &customer).await.json();
     let orders = orders.with_token(tokens["access_token"].as_str().unwrap());
 
     let files = std::fs::read_dir(&data).unwrap();

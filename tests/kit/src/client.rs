@@ -11,7 +11,13 @@ use hyper_util::{
 use serde_json::Value;
 use std::time::Duration;
 
+use crate::wait_for;
+
+/// For a whole answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// For how long [`Client::post_again`] does.
+const TURNED_AWAY: Duration = Duration::from_secs(60);
 
 /// An HTTP client for one server, plain HTTP only, with pooled connections.
 ///
@@ -61,6 +67,22 @@ impl Client {
     /// `POST path` with a JSON body; panics if no answer comes.
     pub async fn post(&self, path: &str, body: &Value) -> Response {
         self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// `POST path`, and again when the answer is a 503 that tells when to come again: for what only
+    /// prepares a test. Auth turns away who has waited too long for a hash, and has done nothing then.
+    /// Panics once that has gone on for a minute; any other answer is given back, whatever it is.
+    pub async fn post_again(&self, path: &str, body: &Value) -> Response {
+        let what = format!("{}{path} takes it", self.base_url);
+        wait_for(&what, TURNED_AWAY, async || {
+            let answer = self.post(path, body).await;
+            let Some(pause) = answer.come_again() else {
+                return Some(answer);
+            };
+            tokio::time::sleep(pause).await;
+            None
+        })
+        .await
     }
 
     /// `PUT path` with a JSON body; panics if no answer comes.
@@ -154,6 +176,12 @@ impl Response {
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// What a 503 tells to wait before it is tried again; none of any other answer.
+    fn come_again(&self) -> Option<Duration> {
+        let pause = self.header("retry-after").filter(|_| self.status == 503)?;
+        pause.parse().ok().map(Duration::from_secs)
     }
 
     /// The value of a header field, if it is there and readable.
