@@ -68,9 +68,7 @@ impl Target {
 
     /// The body of one answer.
     pub(crate) fn once(&self) -> io::Result<String> {
-        let mut wire = Wire::open(self.address)?;
-        wire.call(self)?;
-        Ok(String::from_utf8_lossy(wire.answer.body()).into_owned())
+        Wire::open(self.address)?.body(self)
     }
 }
 
@@ -161,15 +159,19 @@ async fn one_by_one(
 }
 
 /// One connection of a thread that waits for its answers.
-struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     answer: Answer,
     room: Vec<u8>,
 }
 
 impl Wire {
-    fn open(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
+    /// A new connection.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub(crate) fn open(address: impl Into<SocketAddr>) -> io::Result<Self> {
+        let stream = TcpStream::connect(address.into())?;
         stream.set_nodelay(true)?;
         let (answer, room) = (Answer::default(), vec![0; 16 * 1024]);
         Ok(Self {
@@ -177,6 +179,15 @@ impl Wire {
             answer,
             room,
         })
+    }
+
+    /// The body of one answer.
+    ///
+    /// # Errors
+    /// When it is not the right one.
+    pub(crate) fn body(&mut self, target: &Target) -> io::Result<String> {
+        self.call(target)?;
+        Ok(String::from_utf8_lossy(self.answer.body()).into_owned())
     }
 
     fn call(&mut self, target: &Target) -> io::Result<()> {

@@ -11,7 +11,7 @@ use super::figure::{self, Figure, Goal};
 use super::flow;
 use super::rig::{ORDER, Rig};
 use crate::http::request;
-use crate::load::{self, Target};
+use crate::load::{self, Target, Wire};
 use crate::process;
 
 /// Requests a second at which the cost of rows is measured: few, so that none waits for another.
@@ -94,6 +94,47 @@ fn latency(name: &str, target: &Target, time: Duration, goal: Option<Goal>) -> [
     [median, Figure::new(format!("{name}, p99"), ms(99.0), "ms")]
 }
 
+/// Orders that a walk passes at a time: as many as a page may have.
+const STRIDE: i32 = 100;
+
+/// Somebody who goes through a list from its begin, by cursors. To pass over millions in one request takes
+/// longer than a request may.
+struct Walk {
+    port: u16,
+    token: String,
+    passed: i32,
+    cursor: Option<String>,
+}
+
+impl Walk {
+    fn new(port: u16, token: &str) -> Self {
+        let token = token.to_owned();
+        Self {
+            port,
+            token,
+            passed: 0,
+            cursor: None,
+        }
+    }
+
+    /// The cursor behind so many orders, of which there are more.
+    fn to(&mut self, orders: i32) -> String {
+        let mut wire = Wire::open(([127, 0, 0, 1], self.port)).expect("the service listens");
+        while self.passed < orders {
+            let from = self.cursor.as_ref();
+            let from = from.map_or(String::new(), |cursor| format!("&cursor={cursor}"));
+            let path = format!("/orders?limit={STRIDE}{from}");
+            let page = same(self.port, 200, "GET", &path, &self.token, "");
+            let page = wire.body(&page).expect("the service answers");
+            let page: Value = serde_json::from_str(&page).expect("the answer is JSON");
+            let next = page["pagination"]["next_cursor"].as_str();
+            self.cursor = Some(next.expect("a cursor").to_owned());
+            self.passed += STRIDE;
+        }
+        self.cursor.clone().unwrap_or_default()
+    }
+}
+
 /// Lists, single rows and new ones, with so many orders of one customer and so many accounts.
 async fn rows(rig: &mut Rig, count: i32, time: Duration) -> Vec<Figure> {
     rig.grow(count).await;
@@ -101,13 +142,7 @@ async fn rows(rig: &mut Rig, count: i32, time: Duration) -> Vec<Figure> {
     let (token, admin) = (rig.customer.token.clone(), rig.admin.token.clone());
     let get = |port, path: &str, token: &str| same(port, 200, "GET", path, token, "");
     let list = |query: &str| get(orders, &format!("/orders?limit={PAGE}{query}"), &token);
-    // The cursor behind the page in the middle, and behind the last but two.
-    let cursor = |page: i32| {
-        let told = answer(&list(&format!("&page={page}")));
-        let cursor = &told["pagination"]["next_cursor"];
-        list(&format!("&cursor={}", cursor.as_str().expect("a cursor")))
-    };
-    let pages = count / PAGE;
+    let mut walk = Walk::new(orders, &token);
     let one = rig.orders(rig.customer.id).await[0];
     let user = rig.customer.id;
     let first = list("&page=1");
@@ -123,9 +158,15 @@ async fn rows(rig: &mut Rig, count: i32, time: Duration) -> Vec<Figure> {
     };
     tell("orders, page 1 with the total", &first, most(3.0));
     tell("orders, page 500 with the total", &list("&page=500"), None);
-    tell("orders, behind a cursor, begin", &cursor(1), most(2.0));
-    tell("orders, the same, middle", &cursor(pages / 2), most(2.0));
-    tell("orders, the same, end", &cursor(pages - 2), most(2.0));
+    for (place, passed) in [
+        ("begin", STRIDE),
+        ("middle", count / 2),
+        ("end", count - 2 * STRIDE),
+    ] {
+        let behind = list(&format!("&cursor={}", walk.to(passed)));
+        let name = format!("orders, behind a cursor, {place}");
+        tell(&name, &behind, most(2.0));
+    }
     let path = format!("/orders/{one}");
     tell("one order", &get(orders, &path, &token), None);
     let place = same(orders, 201, "POST", "/orders", &token, ORDER);
