@@ -72,7 +72,7 @@ impl Work {
     }
 
     fn wants(&self, metadata: &Metadata<'_>) -> bool {
-        let statement = metadata.is_event() && metadata.target() == STATEMENTS;
+        let statement = !metadata.is_span() && metadata.target() == STATEMENTS;
         statement
             || is_whole(metadata)
             || self.levels.have(metadata)
