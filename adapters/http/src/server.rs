@@ -60,7 +60,7 @@ pub async fn serve<A: Api + ?Sized>(server: Server<A>, stop: impl Future<Output 
     let graceful = GracefulShutdown::new();
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut http = http1::Builder::new();
-    // Answers are small: to send head and body as two pieces costs more than to put them together.
+    // Answers are small: head and body go out as one piece.
     http.timer(TokioTimer::new())
         .writev(false)
         .header_read_timeout(HEAD_DEADLINE)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tracing::Metadata;
 use tracing::subscriber::Interest;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::{Context, Filter};
 
 /// Libraries whose finest logs would show credentials and whole messages, and spans that no log line
@@ -26,7 +26,7 @@ pub(crate) fn check_level(text: &str) -> Result<(), &'static str> {
         "" => false,
         part => part.contains('=') || part.parse::<LevelFilter>().is_ok(),
     };
-    if text.split(',').all(known) && text.parse::<Targets>().is_ok() {
+    if text.split(',').all(known) && parse(text).is_ok() {
         Ok(())
     } else {
         Err(WANTED)
@@ -56,16 +56,16 @@ impl Levels {
         let targets = self.0.load();
         targets.would_enable(metadata.target(), metadata.level())
     }
+}
 
-    /// The finest level that anything is logged at.
-    pub(super) fn finest(&self) -> Option<LevelFilter> {
-        self.0.load().iter().map(|(_, level)| level).max()
-    }
+fn parse(level: &str) -> Result<Targets, ParseError> {
+    // People put spaces behind commas.
+    let parts: Vec<&str> = level.split(',').map(str::trim).collect();
+    format!("{QUIET},{}", parts.join(",")).parse()
 }
 
 fn targets(level: &str) -> Targets {
-    let targets = format!("{QUIET},{level}").parse();
-    targets.expect("checked with the configuration, or when it was read again")
+    parse(level).expect("checked with the configuration, or when it was read again")
 }
 
 impl<S> Filter<S> for Levels {

@@ -9,7 +9,7 @@ use tracing::span::{Attributes, Id};
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::levels::Levels;
@@ -99,7 +99,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Work {
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
         // Statements are told at this one.
-        self.levels.finest().max(Some(LevelFilter::DEBUG))
+        Filter::<S>::max_level_hint(&self.levels).max(Some(LevelFilter::DEBUG))
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
@@ -160,6 +160,19 @@ mod tests {
     fn whatever_is_logged_statements_are_counted_and_nothing_else_is_made() {
         assert_eq!(wanted("off"), [false, true, true]);
         assert_eq!(wanted("info"), [false, true, true]);
-        assert_eq!(wanted("info,some=trace"), [true, true, true]);
+        for finest in ["trace", "info,some=trace", "info, some=trace"] {
+            assert_eq!(wanted(finest), [true, true, true], "{finest}");
+        }
+    }
+
+    #[test]
+    fn the_finest_level_reaches_as_far_as_lines_and_statements_do() {
+        let finest = |levels: &str| {
+            let work = Work::new(Levels::new(levels), &Traces::none());
+            Layer::<tracing_subscriber::Registry>::max_level_hint(&work)
+        };
+        assert_eq!(finest("off"), Some(LevelFilter::DEBUG));
+        assert_eq!(finest("trace"), Some(LevelFilter::TRACE));
+        assert_eq!(finest("info,some=trace"), Some(LevelFilter::TRACE));
     }
 }
