@@ -298,6 +298,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_connection_is_kept_after_many_rows_as_well() {
+        let warm = pool(10).await;
+        let rows = sqlx::query("SELECT generate_series(1, 3)").fetch_all(&warm);
+        assert_eq!(rows.await.unwrap().len(), 3);
+        assert_eq!(warm.0.state().kept.len(), 1);
+    }
+
+    #[tokio::test]
     async fn however_many_statements_one_task_gives_connections_back() {
         let warm = pool(10).await;
         one(&warm).await;
