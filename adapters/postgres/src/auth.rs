@@ -12,14 +12,18 @@ use sqlx::query::Query;
 use sqlx::{FromRow, Postgres, Row, ValueRef};
 use uuid::Uuid;
 
+use crate::by_id::{Finds, Identified};
 use crate::error::{Inconsistent, auth_error, broken_unique};
 use crate::one_time;
+use crate::together::Together;
 use crate::warm::WarmPool;
 
 const FIND: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
            tokens_from, email_verified_at
-    FROM users WHERE id = $1";
+    FROM users
+    JOIN (SELECT id FROM unnest((SELECT $1::uuid[])) AS id LIMIT (SELECT $2::bigint)) AS wanted
+      USING (id)";
 
 const FIND_BY_EMAIL: &str = "
     SELECT id, email, first_name, last_name, phone, role, is_active, created_at, updated_at,
@@ -144,6 +148,12 @@ struct AccountRow {
     password_hash: String,
 }
 
+impl Identified for UserRow {
+    fn id(&self) -> Uuid {
+        self.id
+    }
+}
+
 impl TryFrom<UserRow> for User {
     type Error = StoreError;
 
@@ -259,14 +269,17 @@ pub(crate) fn bind_audit<'q>(
 #[derive(Clone, Debug)]
 pub struct PgUserStore {
     pub(crate) pool: WarmPool,
+    finds: Together<Finds<UserRow>>,
 }
 
 impl PgUserStore {
     /// The store on this pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
+        let pool = WarmPool::new(pool);
         Self {
-            pool: WarmPool::new(pool),
+            finds: Together::new(Finds::new(pool.clone(), FIND)),
+            pool,
         }
     }
 
@@ -285,13 +298,8 @@ fn is_nobodys(email: &Email) -> bool {
 #[async_trait]
 impl UserStore for PgUserStore {
     async fn find(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        sqlx::query_as::<_, UserRow>(FIND)
-            .bind(id.0)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(auth_error)?
-            .map(User::try_from)
-            .transpose()
+        let found = self.finds.ask(id.0).await.map_err(auth_error)?;
+        found.map(User::try_from).transpose()
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, StoreError> {

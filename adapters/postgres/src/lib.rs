@@ -4,6 +4,7 @@
 //! hold together is one statement wherever SQL allows it, so that it costs one round trip.
 
 mod auth;
+mod by_id;
 mod dead_letters;
 mod error;
 mod migrate;

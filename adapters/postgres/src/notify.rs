@@ -6,7 +6,6 @@ mod list;
 mod records;
 mod row;
 
-use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -65,20 +64,11 @@ const FIND: &str = "
 const RECORD_AGAIN: Duration = Duration::from_millis(200);
 
 /// Notifications in the table `notifications` (PRD §9.3).
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct PgNotificationStore {
     pub(crate) pool: WarmPool,
     claims: Together<Claims>,
     records: Together<Records>,
-}
-
-impl fmt::Debug for PgNotificationStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pool = &self.pool;
-        f.debug_struct("PgNotificationStore")
-            .field("pool", pool)
-            .finish_non_exhaustive()
-    }
 }
 
 impl PgNotificationStore {

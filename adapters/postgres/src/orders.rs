@@ -22,8 +22,10 @@ use sqlx::types::Json;
 use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
+use crate::by_id::Finds;
 use crate::error::order_error;
 use crate::pool::within;
+use crate::together::Together;
 use crate::warm::WarmPool;
 use list::Texts;
 use row::{HistoryRow, InsertRow, OrderRow};
@@ -32,7 +34,9 @@ use totals::Totals;
 const FIND: &str = "
     SELECT id, user_id, status, items, shipping_address, total_amount, currency, notes,
            confirmed_at, shipped_at, delivered_at, created_at, updated_at
-    FROM orders WHERE id = $1";
+    FROM orders
+    JOIN (SELECT id FROM unnest((SELECT $1::uuid[])) AS id LIMIT (SELECT $2::bigint)) AS wanted
+      USING (id)";
 
 const HISTORY: &str = "
     SELECT from_status, to_status, actor_id, actor_role, at, request_id, trace_id, reason
@@ -110,6 +114,7 @@ const COMMIT: &str = "
 #[derive(Clone, Debug)]
 pub struct PgOrderStore {
     pub(crate) pool: WarmPool,
+    finds: Together<Finds<OrderRow>>,
     totals: Arc<Totals>,
     texts: Arc<Texts>,
 }
@@ -118,8 +123,10 @@ impl PgOrderStore {
     /// The store on this pool.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
+        let pool = WarmPool::new(pool);
         Self {
-            pool: WarmPool::new(pool),
+            finds: Together::new(Finds::new(pool.clone(), FIND)),
+            pool,
             totals: Arc::default(),
             texts: Arc::default(),
         }
@@ -201,13 +208,8 @@ fn bind_events<'q>(
 #[async_trait]
 impl OrderStore for PgOrderStore {
     async fn find(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
-        sqlx::query_as::<_, OrderRow>(FIND)
-            .bind(id.0)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(order_error)?
-            .map(Order::try_from)
-            .transpose()
+        let found = self.finds.ask(id.0).await.map_err(order_error)?;
+        found.map(Order::try_from).transpose()
     }
 
     async fn list(

@@ -4,12 +4,14 @@
 //! under way, what is asked for meanwhile gathers, and goes together after it: nobody waits for company,
 //! and the busier it is, the cheaper each becomes.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use sqlx::Error;
-use tokio::sync::oneshot;
-use tracing::Instrument;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot::{self, Receiver};
+use tracing::{Instrument, Span};
 
 use crate::error::is_unavailable;
 use crate::pool::within;
@@ -40,13 +42,15 @@ struct Inner<W: Work> {
 
 struct State<W: Work> {
     waiting: Vec<Caller<W>>,
-    /// Whether somebody works on what waits.
-    led: bool,
+    /// Whether a statement is under way, after which somebody sees to what waits.
+    busy: bool,
 }
 
 struct Caller<W: Work> {
     item: W::Item,
     answer: oneshot::Sender<sqlx::Result<W::Answer>>,
+    /// In which it is told what was done for this one.
+    span: Span,
 }
 
 impl<W: Work> Clone for Together<W> {
@@ -55,30 +59,44 @@ impl<W: Work> Clone for Together<W> {
     }
 }
 
+impl<W: Work> fmt::Debug for Together<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Together").finish_non_exhaustive()
+    }
+}
+
 impl<W: Work> Together<W> {
     pub(crate) fn new(work: W) -> Self {
         let state = Mutex::new(State {
             waiting: Vec::new(),
-            led: false,
+            busy: false,
         });
         Self(Arc::new(Inner { work, state }))
     }
 
-    /// What comes of an item. A statement that serves several is told to the span of the one that
-    /// began it.
+    /// What comes of an item. A statement that serves several is told to the span of the first of
+    /// them.
     pub(crate) async fn ask(&self, item: W::Item) -> sqlx::Result<W::Answer> {
-        let (answer, answered) = oneshot::channel();
-        let leads = {
-            let mut state = self.0.state();
-            state.waiting.push(Caller { item, answer });
-            !std::mem::replace(&mut state.led, true)
+        let item = match self.join(item) {
+            Ok(answered) => return answered.await.unwrap_or(Err(Error::WorkerCrashed)),
+            Err(item) => item,
         };
-        if leads {
-            // By a task: a caller that gives up must not take the others along.
-            let of = self.0.clone();
-            tokio::spawn(Lead { of, over: false }.run().in_current_span());
+        // Nobody else is there: without a task of its own, which would cost another thread's waking.
+        let _turn = Turn(self.0.clone());
+        self.0.alone(&item).await
+    }
+
+    /// Waits with the others for the statement that is under way; with none there, the item comes back,
+    /// and the turn is its caller's.
+    fn join(&self, item: W::Item) -> Result<Receiver<sqlx::Result<W::Answer>>, W::Item> {
+        let mut state = self.0.state();
+        if !std::mem::replace(&mut state.busy, true) {
+            return Err(item);
         }
-        answered.await.unwrap_or(Err(Error::WorkerCrashed))
+        let (answer, answered) = oneshot::channel();
+        let span = Span::current();
+        state.waiting.push(Caller { item, answer, span });
+        Ok(answered)
     }
 }
 
@@ -87,13 +105,18 @@ impl<W: Work> Inner<W> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those who go next; with nobody there the lead is over.
+    /// Those who go next; with nobody there it is nobody's turn.
     fn next(&self) -> Vec<Caller<W>> {
         let mut state = self.state();
         let count = state.waiting.len().min(MOST);
         let next: Vec<_> = state.waiting.drain(..count).collect();
-        state.led = !next.is_empty();
+        state.busy = !next.is_empty();
         next
+    }
+
+    async fn alone(&self, item: &W::Item) -> sqlx::Result<W::Answer> {
+        let answers = within(self.work.run(std::slice::from_ref(item))).await;
+        answers.and_then(|mut all| all.pop().ok_or(Error::RowNotFound))
     }
 
     async fn serve(&self, callers: Vec<Caller<W>>) {
@@ -111,11 +134,11 @@ impl<W: Work> Inner<W> {
             }
             Err(error) => error,
         };
-        let alone = items.len() == 1;
+        let single = items.len() == 1;
         let mut last = Some(error);
         for (item, to) in items.iter().zip(answers) {
             let answer = match last.take() {
-                Some(error) if alone => Err(error),
+                Some(error) if single => Err(error),
                 // What the server does not do for all it does for none of them.
                 Some(error) if is_unavailable(&error) => {
                     let copy = std::io::Error::other(error.to_string());
@@ -123,39 +146,37 @@ impl<W: Work> Inner<W> {
                     Err(Error::Io(copy))
                 }
                 // One may have spoiled it for the others.
-                _ => within(self.work.run(std::slice::from_ref(item)))
-                    .await
-                    .and_then(|mut all| all.pop().ok_or(Error::RowNotFound)),
+                _ => self.alone(item).await,
             };
             let _ = to.send(answer);
         }
     }
 }
 
-/// Who leads. Should it panic, those who wait are told, and the next one leads.
-struct Lead<W: Work> {
-    of: Arc<Inner<W>>,
-    over: bool,
-}
+/// Somebody's turn to have a statement under way. However it ends (by an answer, by a caller that gives
+/// up, by a panic), what has gathered is seen to next.
+struct Turn<W: Work>(Arc<Inner<W>>);
 
-impl<W: Work> Lead<W> {
-    async fn run(mut self) {
-        while !self.over {
-            let callers = self.of.next();
-            self.over = callers.is_empty();
-            if !self.over {
-                self.of.serve(callers).await;
-            }
-        }
-    }
-}
-
-impl<W: Work> Drop for Lead<W> {
+impl<W: Work> Drop for Turn<W> {
     fn drop(&mut self) {
-        if !self.over {
-            let mut state = self.of.state();
-            state.waiting.clear();
-            state.led = false;
+        let next = self.0.next();
+        let Some(first) = next.first() else {
+            return;
+        };
+        let span = first.span.clone();
+        match Handle::try_current() {
+            Ok(runtime) => {
+                let turn = Self(self.0.clone());
+                // By a task: a caller that gives up must not take the others along.
+                let serve = async move { turn.0.serve(next).await };
+                drop(runtime.spawn(serve.instrument(span)));
+            }
+            // Those who wait are told, and may ask again.
+            Err(_) => {
+                let mut state = self.0.state();
+                state.waiting.clear();
+                state.busy = false;
+            }
         }
     }
 }
@@ -263,16 +284,29 @@ mod tests {
         });
         let begun = async || echo.statements.lock().unwrap().len() == 1;
         wait_until("it is asked", PATIENCE, begun).await;
-        given_up.abort();
-        echo.gate.add_permits(2);
-        assert_eq!(together.ask(2).await.unwrap(), 2);
+        let other = async {
+            let waits = async || together.0.state().waiting.len() == 1;
+            wait_until("another waits", PATIENCE, waits).await;
+            given_up.abort();
+            echo.gate.add_permits(2);
+        };
+        let (answer, ()) = tokio::join!(together.ask(2), other);
+        assert_eq!(answer.unwrap(), 2);
+        assert_eq!(together.ask(3).await.unwrap(), 3);
     }
 
     #[tokio::test]
     async fn after_a_panic_nobody_waits_and_the_next_is_served() {
-        let (echo, together) = echo(1);
-        assert!(matches!(together.ask(100).await, Err(Error::WorkerCrashed)));
-        echo.gate.add_permits(1);
+        let (echo, together) = echo(0);
+        let answers = gathered(&echo, &together, &[2, 100]).await;
+        let crashed = |answer: &sqlx::Result<i32>| matches!(answer, Err(Error::WorkerCrashed));
+        assert!(answers.iter().all(crashed), "{answers:?}");
+        assert_eq!(together.ask(2).await.unwrap(), 2);
+        let alone = tokio::spawn({
+            let together = together.clone();
+            async move { together.ask(100).await }
+        });
+        assert!(alone.await.unwrap_err().is_panic());
         assert_eq!(together.ask(2).await.unwrap(), 2);
     }
 }

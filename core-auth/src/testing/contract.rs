@@ -40,6 +40,7 @@ macro_rules! auth_store_contract {
         $crate::auth_store_contract!(@tests $fixture,
             an_account_is_found_by_id_and_by_email,
             an_unknown_account_is_none,
+            accounts_looked_for_at_once_are_each_found,
             an_email_is_taken_once_however_close_the_race,
             a_hash_is_replaced_only_while_it_is_the_old_one,
             a_session_knows_its_user,

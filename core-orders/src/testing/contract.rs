@@ -43,6 +43,7 @@ macro_rules! order_store_contract {
         $crate::order_store_contract!(@tests $fixture,
             what_is_inserted_is_found_whole,
             an_unknown_order_is_none,
+            orders_looked_for_at_once_are_each_found,
             a_second_insert_of_an_order_changes_nothing,
             a_refused_event_takes_its_order_with_it,
             a_change_is_found_with_its_history,
@@ -172,6 +173,24 @@ pub async fn an_unknown_order_is_none(fixture: Fixture) {
             .expect("an answer")
             .is_empty()
     );
+}
+
+/// Many who look at the same time each get what they looked for: also the same order twice, and none.
+pub async fn orders_looked_for_at_once_are_each_found(fixture: Fixture) {
+    let (first, second) = (one(&fixture).await.order, one(&fixture).await.order);
+    let nobodys = || (OrderId::generate(), None);
+    let known = |order: &Order| (order.id, Some(order.clone()));
+    let mut wanted = vec![nobodys(), known(&second), known(&first), known(&second)];
+    // More than a store may be expected to do in one go.
+    wanted.extend((0..100).map(|n| match n % 3 {
+        0 => known(&first),
+        1 => nobodys(),
+        _ => known(&second),
+    }));
+    let found = join_all(wanted.iter().map(|(id, _)| fixture.store.find(*id))).await;
+    for (found, (id, order)) in found.into_iter().zip(wanted) {
+        assert_eq!(found.expect("an answer"), order, "{id}");
+    }
 }
 
 /// An order's id is taken once.

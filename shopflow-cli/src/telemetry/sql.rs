@@ -23,7 +23,9 @@ pub(super) fn summary(sql: &str) -> String {
         add(&mut said, verb, target);
     }
     if said.is_empty() {
-        let from = words.windows(2).find(|pair| pair[0] == "FROM");
+        // Of a select within a select, what the inner one reads.
+        let from = |pair: &&[&str]| pair[0] == "FROM" && !pair[1].starts_with('(');
+        let from = words.windows(2).find(from);
         match (words.first(), from) {
             (Some(verb), Some(pair)) => add(&mut said, verb, pair[1]),
             (Some(verb), None) => said.push((*verb).to_owned()),
@@ -50,6 +52,10 @@ mod tests {
     fn a_summary_names_what_is_done_to_which_tables() {
         for (sql, wanted) in [
             ("SELECT id FROM orders WHERE id = $1", "SELECT orders"),
+            (
+                "SELECT total FROM (SELECT count(*) AS total FROM orders) AS counted",
+                "SELECT orders",
+            ),
             ("SELECT 1", "SELECT"),
             ("COMMIT", "COMMIT"),
             (

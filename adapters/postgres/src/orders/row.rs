@@ -12,6 +12,7 @@ use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use super::totals::Settled;
+use crate::by_id::Identified;
 use crate::error::{Inconsistent, order_error};
 
 fn broken(table: &'static str, id: impl std::fmt::Display, what: &'static str) -> StoreError {
@@ -34,6 +35,12 @@ pub(super) struct OrderRow {
     delivered_at: Option<jiff_sqlx::Timestamp>,
     created_at: jiff_sqlx::Timestamp,
     updated_at: jiff_sqlx::Timestamp,
+}
+
+impl Identified for OrderRow {
+    fn id(&self) -> Uuid {
+        self.id
+    }
 }
 
 impl TryFrom<OrderRow> for Order {

@@ -9,7 +9,7 @@ use jiff_sqlx::Timestamp;
 use uuid::Uuid;
 
 /// A list of fewer is counted each time, which is quick.
-const MANY: i64 = 1000;
+const MANY: i64 = 100;
 
 /// A count is good for so long; then it is taken anew, for what retention or a hand has deleted.
 const GOOD_FOR: Duration = Duration::from_secs(60);

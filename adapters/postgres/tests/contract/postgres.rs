@@ -8,7 +8,7 @@ use core_kernel::{
     EventPublisher, OrderId, Outbox, OutboxMessage, PublishError, RequestContext, UserId,
 };
 use core_orders::testing::{advance, placed};
-use core_orders::{OrderStore, StoreError};
+use core_orders::{OrderStore, Placed, StoreError};
 use shopflow_postgres::{PgOrderStore, PgOutbox, Schema, migrate, pool};
 use shopflow_testkit::Proxy;
 
@@ -89,6 +89,29 @@ async fn no_statement_can_break_the_invariants_of_an_order() {
     ] {
         assert!(sqlx::query(sql).execute(&pool).await.is_err(), "{sql}");
     }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_spoils_no_lookup_beside_its_own() {
+    let pool = database(Schema::Orders).await;
+    let store = PgOrderStore::new(pool.clone());
+    let context = RequestContext::generate();
+    let (sound, spoiled) = (placed(UserId::generate()), placed(UserId::generate()));
+    for order in [&sound, &spoiled] {
+        store.insert(order, &context).await.unwrap();
+    }
+    sqlx::query("UPDATE orders SET items = '[1]' WHERE id = $1")
+        .bind(spoiled.order.id.0)
+        .execute(&pool)
+        .await
+        .unwrap();
+    let find = |placed: &Placed| store.find(placed.order.id);
+    // The first goes alone, and the others together after it.
+    let (first, broken, last) = tokio::join!(find(&sound), find(&spoiled), find(&sound));
+    for found in [first, last] {
+        assert_eq!(found.unwrap().as_ref(), Some(&sound.order));
+    }
+    assert!(matches!(broken, Err(StoreError::Broken(_))), "{broken:?}");
 }
 
 /// Takes everything, slowly enough that several relays are at work at once.

@@ -23,6 +23,27 @@ pub async fn an_account_is_found_by_id_and_by_email(fixture: Fixture) {
     assert_eq!(by_email.expect("an answer"), Some(account));
 }
 
+/// Many who look at the same time each get whom they looked for: also the same one twice, and nobody.
+pub async fn accounts_looked_for_at_once_are_each_found(fixture: Fixture) {
+    let (first, second) = (
+        registered(&fixture).await.user,
+        registered(&fixture).await.user,
+    );
+    let nobody = || (UserId::generate(), None);
+    let known = |user: &User| (user.id, Some(user.clone()));
+    let mut wanted = vec![nobody(), known(&second), known(&first), known(&second)];
+    // More than a store may be expected to do in one go.
+    wanted.extend((0..100).map(|n| match n % 3 {
+        0 => known(&first),
+        1 => nobody(),
+        _ => known(&second),
+    }));
+    let found = join_all(wanted.iter().map(|(id, _)| fixture.users.find(*id))).await;
+    for (found, (id, user)) in found.into_iter().zip(wanted) {
+        assert_eq!(found.expect("an answer"), user, "{id}");
+    }
+}
+
 /// Absence is no failure.
 pub async fn an_unknown_account_is_none(fixture: Fixture) {
     let id = UserId::generate();
