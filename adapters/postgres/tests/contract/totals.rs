@@ -69,7 +69,7 @@ async fn what_was_counted_of_a_long_list_is_not_counted_again() {
 }
 
 #[tokio::test]
-async fn a_deep_page_has_the_orders_of_its_place() {
+async fn each_page_of_a_long_list_has_the_orders_of_its_place() {
     let pool = database(Schema::Orders).await;
     let (store, user) = (PgOrderStore::new(pool.clone()), UserId::generate());
     old_orders(&pool, user).await;
@@ -77,16 +77,27 @@ async fn a_deep_page_has_the_orders_of_its_place() {
         scope: UserScope::One(user),
         status: None,
     };
-    let ids = "SELECT id FROM orders ORDER BY created_at DESC, id DESC OFFSET 9980 LIMIT 20";
-    let wanted: Vec<uuid::Uuid> = sqlx::query_scalar(ids).fetch_all(&pool).await.unwrap();
-    let page = PageRequest {
-        page: 500,
-        limit: 20,
-    };
-    let listed = store
-        .list(filter, OrderSort::default(), page)
-        .await
-        .unwrap();
-    let listed: Vec<uuid::Uuid> = listed.items.iter().map(|order| order.id.0).collect();
-    assert_eq!(listed, wanted);
+    // Counted the first time, and by what was counted then; near the begin, and far from it.
+    for (page, descending) in [(1i32, true), (1, true), (3, true), (3, false), (500, true)] {
+        let order = if descending { "DESC" } else { "ASC" };
+        let ids = format!(
+            "SELECT id FROM orders ORDER BY created_at {order}, id {order} OFFSET $1 LIMIT 20"
+        );
+        let wanted: Vec<uuid::Uuid> = sqlx::query_scalar(sqlx::AssertSqlSafe(ids))
+            .bind((page - 1) * 20)
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+        let sort = OrderSort {
+            descending,
+            ..OrderSort::default()
+        };
+        let request = PageRequest {
+            page: page.unsigned_abs(),
+            limit: 20,
+        };
+        let listed = store.list(filter, sort, request).await.unwrap();
+        let listed: Vec<uuid::Uuid> = listed.items.iter().map(|order| order.id.0).collect();
+        assert_eq!(listed, wanted, "page {page}, {order}");
+    }
 }
